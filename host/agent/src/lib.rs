@@ -1,0 +1,1 @@
+//! The agent loop, model wires, and the traits it stands on.

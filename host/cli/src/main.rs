@@ -1,0 +1,2 @@
+//! Main of every part.
+fn main() {}

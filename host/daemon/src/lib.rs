@@ -1,0 +1,1 @@
+//! The trusted half: store, events, supervisor, approvals, audit, model gateway.

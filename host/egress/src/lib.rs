@@ -1,0 +1,1 @@
+//! The one door out: allow list, resolve, check, pin, dial, TLS, header.

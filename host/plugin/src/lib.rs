@@ -1,0 +1,1 @@
+//! WASM components as tools: load, inspect, call. Owns no socket.

@@ -1,0 +1,116 @@
+//! The promise table: which layer holds which promise, how strongly, at which level. Data; start-up, banner, `doctor`,
+//! README and the attack suite read this one table.
+
+use serde::{Deserialize, Serialize};
+
+/// How much of the wall stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    /// `--sandbox=filesystem`: file tools and plugins only; commands are plain subprocesses.
+    Filesystem,
+    /// `--sandbox=wasi --level base`: Landlock and seccomp, no namespaces.
+    Base,
+    /// `--sandbox=wasi --level full`: namespaces, own mounts, Landlock and seccomp.
+    Full,
+}
+
+impl Level {
+    /// The name on the command line and in records.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Level::Filesystem => "filesystem",
+            Level::Base => "base",
+            Level::Full => "full",
+        }
+    }
+}
+
+/// How strongly a promise is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strength {
+    /// Not held; said in banner, status and results.
+    Open,
+    /// Undone and reported after the command.
+    Detected,
+    /// Cannot happen.
+    Prevented,
+}
+
+/// Something that confined code cannot do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Promise {
+    /// Read outside the roots and the listed system files.
+    ReadOutside,
+    /// Create, change or remove outside the roots.
+    WriteOutside,
+    /// Change mode, times, owner or attributes of the person's own files outside.
+    MetadataOutside,
+    /// Change a protected path.
+    ProtectedPaths,
+    /// Reach any network, TCP, UDP, raw, DNS.
+    Network,
+    /// Reach the host by a door beside IP: vsock, netlink, packet sockets.
+    OddSockets,
+    /// Reach a unix socket of the host by path or abstract name.
+    UnixSockets,
+    /// Read another process's memory or environment, trace it, take its descriptors.
+    Processes,
+    /// Signal a process outside its own tree.
+    Signals,
+    /// See names and arguments of host processes.
+    ProcessNames,
+    /// Outlive its command.
+    Survivors,
+    /// Reach kernel surface that no tool needs: io_uring, bpf, mount, keyctl, other ABIs.
+    KernelSurface,
+    /// Gain rights by a setuid program or file capability.
+    Privileges,
+    /// See an environment variable that was not listed.
+    Environment,
+    /// Use a descriptor that was open in the host.
+    Descriptors,
+    /// Use the person's terminal.
+    Terminal,
+    /// Have more processes than the limit.
+    ProcessCount,
+    /// Take more memory or disk than the limit.
+    Space,
+    /// Share System V or POSIX ipc with the host.
+    Ipc,
+}
+
+/// A mechanism that holds promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Layer {
+    /// User namespace with all capabilities dropped.
+    Capabilities,
+    /// Mount namespace with a tree of its own.
+    Mounts,
+    /// Read-only anchors over protected paths.
+    Anchors,
+    /// Process-id namespaces.
+    Pids,
+    /// Network namespace.
+    NetNamespace,
+    /// System V and POSIX ipc namespace.
+    IpcNamespace,
+    /// Landlock file rules.
+    LandlockFiles,
+    /// Landlock scopes: signals and abstract sockets.
+    LandlockScopes,
+    /// System-call filter.
+    Seccomp,
+    /// Stage that ends the command's whole tree.
+    Stage,
+    /// Resource limits and pid_max.
+    Rlimits,
+    /// Cleared environment, closed descriptors, new session.
+    Scrub,
+}

@@ -1,0 +1,1 @@
+//! One execution in one process, inside the jail.

@@ -1,0 +1,1 @@
+//! The walls: jail, file verbs, probes.

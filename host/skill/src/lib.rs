@@ -1,0 +1,1 @@
+//! Agent Skills: parse, validate, pack, unpack.
