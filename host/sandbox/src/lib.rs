@@ -1,1 +1,3 @@
 //! The walls: jail, file verbs, probes.
+
+pub mod seccomp;
