@@ -6,22 +6,39 @@
 
 #![deny(missing_docs)]
 
+pub mod agent;
 pub mod call;
+mod calls;
 pub mod clock;
+pub mod conversation;
 pub mod events;
+mod exchange;
+pub mod history;
 pub mod journal;
 pub mod limits;
+pub mod model;
 pub mod outcome;
+mod retry;
+mod shorten;
 pub mod spill;
+mod stopped;
+mod streak;
 pub mod tool;
+pub mod toolset;
 pub mod transport;
 
+pub use agent::{Agent, Finished, GO_ON, Parts, SCRATCH_LOST, Task};
 pub use call::CallId;
+pub use calls::INTERRUPTED;
 pub use clock::{Clock, SystemClock};
 pub use events::{Event, Events, Output};
+pub use history::{History, HistoryError};
 pub use journal::{CallBegin, CallEnd, Entry, Journal, JournalError, Stop, TurnBegin, TurnEnd, Usage};
+pub use model::Protocol;
 pub use outcome::Outcome;
 pub use spill::{Spill, SpillError};
+pub use streak::LOOP_WARNING;
 pub use tokio_util::sync::CancellationToken;
 pub use tool::{CallCtx, Changed, Repeat, Tool, ToolResult};
+pub use toolset::{ToolSet, ToolSetError};
 pub use transport::{BodyStream, ModelRequest, ModelResponse, ModelTransport, TransportError};

@@ -51,3 +51,6 @@ pub const STREAM_EVENT_BYTES: usize = 4 << 20;
 
 /// Bytes of a provider's error body that are read; the rest says nothing new.
 pub const ERROR_BODY_BYTES: usize = 16 << 10;
+
+/// Answers running that reach their length before the execution ends: by then the model is not getting anywhere.
+pub const CUT_SHORT: u32 = 3;

@@ -28,6 +28,10 @@ pub struct ModelRequest {
     pub headers: Vec<(String, String)>,
     /// JSON.
     pub body: Bytes,
+    /// Turn that the request belongs to, from 1.
+    pub turn: u32,
+    /// Which try of this turn, from 1: a gateway that counts turns counts the first one only.
+    pub attempt: u32,
 }
 
 /// Bytes of a response as they arrive, split anywhere. An error ends the stream; an end without one is the end that the

@@ -1,0 +1,118 @@
+//! One turn's request: sent, read, and sent again where that may help.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
+
+use crate::agent::Agent;
+use crate::events::Event;
+use crate::limits::{ERROR_BODY_BYTES, STALL};
+use crate::model::{Answer, AnswerError, Wire, error_message};
+use crate::retry::{self, Next, Passing};
+use crate::stopped::Stopped;
+use crate::transport::{BodyStream, ModelRequest, TransportError};
+
+/// Why one try gave no answer.
+enum Trouble {
+    Passing(Passing),
+    Lasting(Stopped),
+}
+
+impl Agent {
+    /// Gets the answer to `body`, with as many tries as that takes and the bounds allow.
+    pub(crate) async fn exchange(&self, wire: &dyn Wire, turn: u32, body: Bytes) -> Result<Answer, Stopped> {
+        let mut attempt = 1;
+        loop {
+            let request = ModelRequest {
+                path: wire.path().to_owned(),
+                headers: wire.headers(),
+                body: body.clone(),
+                turn,
+                attempt,
+            };
+            let failure = match self.once(wire, request).await {
+                Ok(answer) => return Ok(answer),
+                Err(Trouble::Lasting(stopped)) => return Err(stopped),
+                Err(Trouble::Passing(failure)) => failure,
+            };
+            match retry::next(&failure, attempt, self.parts.clock.jitter()) {
+                Next::GiveUp(reason) => return Err(Stopped::failed(reason)),
+                Next::Wait(wait) => {
+                    self.emit(Event::Retry { turn, attempt, wait, reason: failure.reason }).await;
+                    self.parts.clock.sleep(wait).await;
+                }
+            }
+            attempt += 1;
+        }
+    }
+
+    async fn once(&self, wire: &dyn Wire, request: ModelRequest) -> Result<Answer, Trouble> {
+        let turn = request.turn;
+        let sent = self.unless_stalled(self.parts.model.send(request)).await?;
+        let mut response = sent?;
+        if response.status != 200 {
+            let message = self.error_body(&mut response.body).await;
+            let reason = format!("the model answered with status {}: {message}", response.status);
+            if !retry::passes(response.status) {
+                return Err(Trouble::Lasting(Stopped::failed(reason)));
+            }
+            let retry_after = retry::retry_after(response.header("retry-after"));
+            return Err(Trouble::Passing(Passing { reason, retry_after }));
+        }
+        let mut decoder = wire.decoder();
+        while !decoder.is_whole() {
+            let Some(chunk) = self.unless_stalled(response.body.next()).await? else { break };
+            let text = decoder.feed(&chunk?)?;
+            if !text.is_empty() {
+                self.emit(Event::TextDelta { turn, text }).await;
+            }
+        }
+        Ok(decoder.finish()?)
+    }
+
+    /// What an error body says, as far as it can be read: the status is the failure, not the body.
+    async fn error_body(&self, body: &mut BodyStream) -> String {
+        let mut read = BytesMut::new();
+        while read.len() < ERROR_BODY_BYTES {
+            match self.unless_stalled(body.next()).await {
+                Ok(Some(Ok(chunk))) => read.extend_from_slice(&chunk),
+                _ => break,
+            }
+        }
+        read.truncate(ERROR_BODY_BYTES);
+        error_message(&read)
+    }
+
+    async fn unless_stalled<T>(&self, wait: impl Future<Output = T>) -> Result<T, Trouble> {
+        tokio::select! {
+            biased;
+            got = wait => Ok(got),
+            () = self.parts.clock.sleep(STALL) => Err(passing(format!("the model sent nothing for {}", seconds(STALL)))),
+        }
+    }
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{} s", time.as_secs())
+}
+
+fn passing(reason: String) -> Trouble {
+    Trouble::Passing(Passing { reason, retry_after: None })
+}
+
+impl From<TransportError> for Trouble {
+    fn from(error: TransportError) -> Self {
+        if error.is_retryable() { passing(error.to_string()) } else { Trouble::Lasting(error.into()) }
+    }
+}
+
+impl From<AnswerError> for Trouble {
+    fn from(error: AnswerError) -> Self {
+        if error.is_retryable() {
+            passing(error.to_string())
+        } else {
+            Trouble::Lasting(Stopped::failed(error.to_string()))
+        }
+    }
+}

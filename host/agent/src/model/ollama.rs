@@ -1,0 +1,72 @@
+//! Ollama's own chat API: one JSON object a line.
+//!
+//! Source: docs.ollama.com/api/chat, `…/api/streaming`, `…/capabilities/tool-calling` (November 2026).
+
+use serde_json::{Value, json};
+
+use super::{Arguments, Decoder, LOCAL_CONTEXT_TOKENS, Prompt, Requested, Wire, openai};
+
+mod stream;
+
+/// The wire. Its own API is used rather than the compatible one because only here the context can be asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ollama;
+
+impl Wire for Ollama {
+    fn path(&self) -> &'static str {
+        "/api/chat"
+    }
+
+    fn headers(&self) -> Vec<(String, String)> {
+        [("content-type", "application/json"), ("accept", "application/x-ndjson")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .to_vec()
+    }
+
+    fn body(&self, prompt: &Prompt<'_>) -> Vec<u8> {
+        let mut body = json!({ "model": prompt.model, "stream": true, "options": { "num_ctx": LOCAL_CONTEXT_TOKENS } });
+        if !prompt.tools.is_empty() {
+            body["tools"] = openai::tools(prompt);
+        }
+        body["messages"] = Value::Array(messages(prompt));
+        body.to_string().into_bytes()
+    }
+
+    fn decoder(&self) -> Box<dyn Decoder> {
+        Box::new(stream::Stream::default())
+    }
+
+    fn calls(&self, message: &Value) -> Vec<Requested> {
+        let calls = message["tool_calls"].as_array().into_iter().flatten();
+        calls
+            .map(|call| Requested {
+                id: call["id"].as_str().unwrap_or_default().to_owned(),
+                name: call["function"]["name"].as_str().unwrap_or_default().to_owned(),
+                args: Arguments::from_stored(&call["function"]["arguments"]),
+            })
+            .collect()
+    }
+
+    fn text(&self, message: &Value) -> String {
+        message["content"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+fn messages(prompt: &Prompt<'_>) -> Vec<Value> {
+    let mut messages = vec![
+        json!({ "role": "system", "content": prompt.system }),
+        json!({ "role": "user", "content": prompt.message }),
+    ];
+    for step in prompt.steps {
+        messages.push(step.message.clone());
+        messages.extend(step.results.iter().map(|result| {
+            let mut message = json!({ "role": "tool", "tool_name": result.tool, "content": result.text });
+            if !result.provider_id.is_empty() {
+                message["tool_call_id"] = json!(result.provider_id);
+            }
+            message
+        }));
+        messages.extend(step.note.iter().map(|note| json!({ "role": "user", "content": note })));
+    }
+    messages
+}
