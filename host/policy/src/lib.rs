@@ -6,18 +6,26 @@
 
 #![deny(missing_docs)]
 
+pub mod address;
 pub mod decide;
+pub mod document;
+pub mod environment;
+pub mod host;
 pub mod limits;
 pub mod path;
 pub mod policy;
 pub mod promise;
+pub mod protected;
 pub mod request;
 pub mod rule;
+pub mod system;
+pub mod tools;
 
 pub use decide::decide;
+pub use document::{Document, DocumentError};
 pub use limits::Limits;
 pub use path::JailPath;
-pub use policy::{Access, HostRule, Policy, Root, RootKind};
+pub use policy::{Access, HostRule, Places, Policy, PolicyError, Root, RootKind};
 pub use promise::{Layer, Level, Promise, Strength};
 pub use request::{Decision, Denial, Request, Wall};
 pub use rule::Rule;

@@ -26,6 +26,7 @@ pub const OUTPUT_BYTES: u64 = 256 << 10;
 /// What one execution may use. Address space is not bounded: runtimes such as node, the JVM and a pooling wasm engine
 /// reserve far more than they touch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Limits {
     /// Wall time of one command.
     pub command_time: Duration,
@@ -54,5 +55,56 @@ impl Default for Limits {
             plugin_memory_bytes: PLUGIN_MEMORY_BYTES,
             plugin_time: PLUGIN_TIME,
         }
+    }
+}
+
+/// Longest time that a limit accepts: a day.
+pub const MAX_TIME: Duration = Duration::from_secs(24 * 60 * 60);
+/// Most processes that a limit accepts: below the kernel's own bound (`PID_MAX_LIMIT`, 2^22) by far.
+pub const MAX_PROCESSES: u32 = 1 << 16;
+/// Most bytes that a limit accepts: one tebibyte.
+pub const MAX_BYTES: u64 = 1 << 40;
+/// Most descriptors that a limit accepts: the kernel's `nr_open` default.
+pub const MAX_DESCRIPTORS: u64 = 1 << 20;
+/// Fewest descriptors with which ordinary programs still run.
+pub const MIN_DESCRIPTORS: u64 = 16;
+/// Most linear memory that a plugin limit accepts: what a 32-bit memory can hold.
+pub const MAX_PLUGIN_MEMORY_BYTES: u64 = 1 << 32;
+
+/// A limit that makes no sense.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{limit}` is {value}, between {least} and {most} is accepted")]
+pub struct LimitsError {
+    /// The limit, as the document's key names it.
+    pub limit: &'static str,
+    /// The value; times in seconds, rounded down.
+    pub value: u64,
+    /// Smallest value.
+    pub least: u64,
+    /// Largest value.
+    pub most: u64,
+}
+
+impl Limits {
+    /// Whether every limit lies in its range.
+    ///
+    /// # Errors
+    /// The first that does not.
+    pub fn check(&self) -> Result<(), LimitsError> {
+        let day = MAX_TIME.as_secs();
+        for (limit, value, least, most) in [
+            ("command-seconds", self.command_time.as_secs(), 1, day),
+            ("processes", self.processes.into(), 1, MAX_PROCESSES.into()),
+            ("scratch-bytes", self.scratch_bytes, 4096, MAX_BYTES),
+            ("descriptors", self.descriptors, MIN_DESCRIPTORS, MAX_DESCRIPTORS),
+            ("file-bytes", self.file_bytes, 1, MAX_BYTES),
+            ("plugin-memory-bytes", self.plugin_memory_bytes, 1 << 16, MAX_PLUGIN_MEMORY_BYTES),
+            ("plugin-seconds", self.plugin_time.as_secs(), 1, day),
+        ] {
+            if value < least || value > most {
+                return Err(LimitsError { limit, value, least, most });
+            }
+        }
+        Ok(())
     }
 }

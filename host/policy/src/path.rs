@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// Longest path that is accepted, in bytes (`PATH_MAX` less its NUL, limits.h).
 pub const MAX_PATH: usize = 4095;
@@ -16,8 +16,8 @@ pub const MAX_NAME: usize = 255;
 ///
 /// The value is a *name*, compared component by component; it says nothing about what lies there. Whoever opens it does
 /// so beneath a root's descriptor, never through the ambient file system.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct JailPath(PathBuf);
 
 /// Why a path is not a [`JailPath`].
@@ -155,7 +155,18 @@ impl TryFrom<String> for JailPath {
     }
 }
 
+impl Serialize for JailPath {
+    /// As text; a path that is not UTF-8 is an error, since text that stands for it would name another file.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.to_str() {
+            Some(text) => serializer.serialize_str(text),
+            None => Err(serde::ser::Error::custom(PathError::NotUtf8)),
+        }
+    }
+}
+
 impl From<JailPath> for String {
+    /// For display: bytes that are not UTF-8 become the replacement character.
     fn from(path: JailPath) -> String {
         path.0.to_string_lossy().into_owned()
     }

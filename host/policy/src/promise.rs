@@ -39,6 +39,18 @@ pub enum Strength {
     Prevented,
 }
 
+impl Strength {
+    /// The name in documents, records and output.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Strength::Open => "open",
+            Strength::Detected => "detected",
+            Strength::Prevented => "prevented",
+        }
+    }
+}
+
 /// Something that confined code cannot do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -82,6 +94,57 @@ pub enum Promise {
     Space,
     /// Share System V or POSIX ipc with the host.
     Ipc,
+}
+
+impl Promise {
+    /// Every promise, in the order of the type, which is the order of every list for people.
+    pub const ALL: &'static [Promise] = &[
+        Promise::ReadOutside,
+        Promise::WriteOutside,
+        Promise::MetadataOutside,
+        Promise::ProtectedPaths,
+        Promise::Network,
+        Promise::OddSockets,
+        Promise::UnixSockets,
+        Promise::Processes,
+        Promise::Signals,
+        Promise::ProcessNames,
+        Promise::Survivors,
+        Promise::KernelSurface,
+        Promise::Privileges,
+        Promise::Environment,
+        Promise::Descriptors,
+        Promise::Terminal,
+        Promise::ProcessCount,
+        Promise::Space,
+        Promise::Ipc,
+    ];
+
+    /// The name in documents, records and output: lower case, words joined by `-`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Promise::ReadOutside => "read-outside",
+            Promise::WriteOutside => "write-outside",
+            Promise::MetadataOutside => "metadata-outside",
+            Promise::ProtectedPaths => "protected-paths",
+            Promise::Network => "network",
+            Promise::OddSockets => "odd-sockets",
+            Promise::UnixSockets => "unix-sockets",
+            Promise::Processes => "processes",
+            Promise::Signals => "signals",
+            Promise::ProcessNames => "process-names",
+            Promise::Survivors => "survivors",
+            Promise::KernelSurface => "kernel-surface",
+            Promise::Privileges => "privileges",
+            Promise::Environment => "environment",
+            Promise::Descriptors => "descriptors",
+            Promise::Terminal => "terminal",
+            Promise::ProcessCount => "process-count",
+            Promise::Space => "space",
+            Promise::Ipc => "ipc",
+        }
+    }
 }
 
 /// A mechanism that holds promises.

@@ -105,3 +105,20 @@ pub struct Denial {
     /// The smallest change of policy that would allow it, for the person only; `None` when nothing would.
     pub grant: Option<String>,
 }
+
+/// Longest text of one name in a subject or reason, in characters.
+pub const MAX_SUBJECT: usize = 4096;
+
+/// `text` fit for one line of a record or terminal: control and direction-changing characters escaped, length bounded.
+#[must_use]
+pub fn plain(text: &str) -> String {
+    let mut out = String::with_capacity(text.len().min(MAX_SUBJECT));
+    for c in text.chars().take(MAX_SUBJECT) {
+        let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if c.is_control() || turns { out.extend(c.escape_default()) } else { out.push(c) }
+    }
+    if text.chars().nth(MAX_SUBJECT).is_some() {
+        out.push('…');
+    }
+    out
+}
