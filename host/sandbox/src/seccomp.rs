@@ -58,7 +58,13 @@ impl Caller {
 #[must_use]
 pub fn program(caller: Caller) -> &'static Program {
     static PROGRAMS: [OnceLock<Program>; Caller::ALL.len()] = [const { OnceLock::new() }; Caller::ALL.len()];
-    PROGRAMS[caller as usize].get_or_init(|| Program::compile(rows(caller)))
+    PROGRAMS[caller as usize].get_or_init(|| compile(caller))
+}
+
+/// Compiles the filter of `caller` anew. [`program`] does it once and keeps it.
+#[must_use]
+pub fn compile(caller: Caller) -> Program {
+    Program::compile(rows(caller))
 }
 
 /// The list that [`program`] compiles, for the reference page: each row with its verdict on `caller`.
