@@ -34,6 +34,11 @@ impl Call {
 /// Panics on what the kernel would reject at attach: an unknown instruction, a load outside the data, a program that
 /// runs out.
 pub(super) fn run(program: &[libc::sock_filter], call: &Call) -> u32 {
+    count(program, call).0
+}
+
+/// As [`run`], and how many instructions it took.
+pub(super) fn count(program: &[libc::sock_filter], call: &Call) -> (u32, usize) {
     const LOAD: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
     const AND: u32 = libc::BPF_ALU | libc::BPF_AND | libc::BPF_K;
     const RETURN: u32 = libc::BPF_RET | libc::BPF_K;
@@ -46,7 +51,7 @@ pub(super) fn run(program: &[libc::sock_filter], call: &Call) -> u32 {
     let words = call.words();
     let mut accumulator = 0_u32;
     let mut at = 0;
-    loop {
+    for step in 1.. {
         let instruction = program[at];
         let operand = instruction.k;
         at += 1;
@@ -59,7 +64,7 @@ pub(super) fn run(program: &[libc::sock_filter], call: &Call) -> u32 {
                 accumulator = words[operand as usize / 4];
             }
             AND => accumulator &= operand,
-            RETURN => return operand,
+            RETURN => return (operand, step),
             JUMP => at += operand as usize,
             EQUAL => choose(accumulator == operand),
             GREATER => choose(accumulator > operand),
@@ -68,4 +73,5 @@ pub(super) fn run(program: &[libc::sock_filter], call: &Call) -> u32 {
             other => panic!("instruction {other:#x} at {}", at - 1),
         }
     }
+    unreachable!("jumps only lead forward")
 }
