@@ -204,4 +204,4 @@ pub(crate) fn error_message(body: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

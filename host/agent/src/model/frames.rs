@@ -28,9 +28,9 @@ impl Lines {
         Ok(lines)
     }
 
-    /// What stands after the last line end.
-    pub(super) fn rest(mut self) -> Result<String, AnswerError> {
-        take_line(&mut self.held)
+    /// What stands after the last line end. It may have been cut anywhere, also within a character.
+    pub(super) fn rest(self) -> Vec<u8> {
+        self.held
     }
 
     fn hold(&mut self, bytes: &[u8]) -> Result<(), AnswerError> {

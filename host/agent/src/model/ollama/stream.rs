@@ -32,7 +32,7 @@ impl Decoder for Stream {
 
     fn finish(mut self: Box<Self>) -> Result<Answer, AnswerError> {
         // The last line may come without its line end; one that was cut is no JSON, and is a cut.
-        let rest = std::mem::take(&mut self.lines).rest()?;
+        let rest = String::from_utf8(std::mem::take(&mut self.lines).rest()).unwrap_or_default();
         if self.reason.is_none() && serde_json::from_str::<Value>(&rest).is_ok() {
             self.take(&rest, &mut String::new())?;
         }
