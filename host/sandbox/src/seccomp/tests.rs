@@ -2,7 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests start their own processes")]
 
-mod interpreter;
+pub(super) mod interpreter;
 mod list;
 mod live;
 mod second_opinion;

@@ -106,3 +106,22 @@ impl Assembler {
         Target::Place(self.reversed.len() - 1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seccomp::tests::interpreter::{Call, run};
+
+    /// Code after a load is what `next` says, also when something else was written in between.
+    #[test]
+    fn a_load_goes_where_it_is_told() {
+        let mut code = Assembler::default();
+        let wanted = code.if_equal(7, Target::Return(Action::Allow), Target::Return(Action::Refuse));
+        code.if_equal(7, Target::Return(Action::Kill), Target::Return(Action::Absent));
+        code.load(0, u32::MAX, wanted);
+        let program = code.finish();
+        for (number, expected) in [(7, Action::Allow), (8, Action::Refuse)] {
+            assert_eq!(run(&program, &Call::native(number, [0; 6])), expected.code());
+        }
+    }
+}

@@ -3,14 +3,14 @@
 use crate::seccomp::compile::ARCHITECTURE;
 
 /// What a filter sees of a call.
-pub(super) struct Call {
-    pub(super) number: u32,
-    pub(super) architecture: u32,
-    pub(super) arguments: [u64; 6],
+pub(in crate::seccomp) struct Call {
+    pub(in crate::seccomp) number: u32,
+    pub(in crate::seccomp) architecture: u32,
+    pub(in crate::seccomp) arguments: [u64; 6],
 }
 
 impl Call {
-    pub(super) fn native(number: u32, arguments: [u64; 6]) -> Call {
+    pub(in crate::seccomp) fn native(number: u32, arguments: [u64; 6]) -> Call {
         Call { number, architecture: ARCHITECTURE, arguments }
     }
 
@@ -33,12 +33,12 @@ impl Call {
 ///
 /// Panics on what the kernel would reject at attach: an unknown instruction, a load outside the data, a program that
 /// runs out.
-pub(super) fn run(program: &[libc::sock_filter], call: &Call) -> u32 {
+pub(in crate::seccomp) fn run(program: &[libc::sock_filter], call: &Call) -> u32 {
     count(program, call).0
 }
 
 /// As [`run`], and how many instructions it took.
-pub(super) fn count(program: &[libc::sock_filter], call: &Call) -> (u32, usize) {
+pub(in crate::seccomp) fn count(program: &[libc::sock_filter], call: &Call) -> (u32, usize) {
     const LOAD: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
     const AND: u32 = libc::BPF_ALU | libc::BPF_AND | libc::BPF_K;
     const RETURN: u32 = libc::BPF_RET | libc::BPF_K;
