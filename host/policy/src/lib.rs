@@ -7,6 +7,7 @@
 #![deny(missing_docs)]
 
 pub mod address;
+pub mod audit;
 pub mod decide;
 pub mod document;
 pub mod environment;

@@ -170,13 +170,17 @@ impl Policy {
 
     /// The least strength that this policy asks of `promise`.
     ///
-    /// Where nothing is named that is `prevented`, except for one thing that nothing unprivileged can hold: the process
-    /// count of uid 0 at base level, which RLIMIT_NPROC does not bind (setrlimit(2)). Naming it asks for it all the same.
+    /// Where nothing is named that is `prevented`, with two exceptions: the process count of uid 0 below full level, which
+    /// nothing unprivileged can bound (RLIMIT_NPROC does not bind uid 0, setrlimit(2)), and everything at `filesystem`,
+    /// which a person chooses by name. Naming a promise asks for it all the same.
     #[must_use]
     pub fn minimum_of(&self, promise: Promise, level: Level, root: bool) -> Strength {
-        match self.minimum.iter().find(|(named, _)| *named == promise) {
+        let named = self.minimum.iter().find(|(named, _)| *named == promise);
+        match named {
+            Some(entry) if level == Level::Filesystem && DEFAULT_MINIMUM.contains(entry) => Strength::Open,
             Some((_, strength)) => *strength,
-            None if promise == Promise::ProcessCount && level != Level::Full && root => Strength::Open,
+            None if level == Level::Filesystem => Strength::Open,
+            None if promise == Promise::ProcessCount && level == Level::Base && root => Strength::Open,
             None => Strength::Prevented,
         }
     }

@@ -3,6 +3,12 @@
 
 use serde::{Deserialize, Serialize};
 
+mod layer;
+mod table;
+
+pub use layer::Layer;
+pub use table::{Cell, Held, PROMISES, PromiseRow, Unheld, not_prevented, row, strength, strength_without, unheld};
+
 /// How much of the wall stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -16,6 +22,9 @@ pub enum Level {
 }
 
 impl Level {
+    /// Every level, the weakest first.
+    pub const ALL: &'static [Level] = &[Level::Filesystem, Level::Base, Level::Full];
+
     /// The name on the command line and in records.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -147,33 +156,5 @@ impl Promise {
     }
 }
 
-/// A mechanism that holds promises.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Layer {
-    /// User namespace with all capabilities dropped.
-    Capabilities,
-    /// Mount namespace with a tree of its own.
-    Mounts,
-    /// Read-only anchors over protected paths.
-    Anchors,
-    /// Process-id namespaces.
-    Pids,
-    /// Network namespace.
-    NetNamespace,
-    /// System V and POSIX ipc namespace.
-    IpcNamespace,
-    /// Landlock file rules.
-    LandlockFiles,
-    /// Landlock scopes: signals and abstract sockets.
-    LandlockScopes,
-    /// System-call filter.
-    Seccomp,
-    /// Stage that ends the command's whole tree.
-    Stage,
-    /// Resource limits and pid_max.
-    Rlimits,
-    /// Cleared environment, closed descriptors, new session.
-    Scrub,
-}
+#[cfg(test)]
+mod tests;
