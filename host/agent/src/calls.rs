@@ -1,9 +1,11 @@
 //! The calls of one turn: started beside each other, those with one key in order, results in call order.
 
 use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::FutureExt;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use serde_json::Value;
@@ -26,6 +28,9 @@ use crate::toolset::ToolSet;
 /// What the model is told of a call that was cut off and is not made again.
 pub const INTERRUPTED: &str = "Error: interrupted. The execution stopped while this call ran, and it was not made again: \
 it may have happened in full, in part or not at all. Look before you repeat it.";
+
+/// What the model is told of a tool that panicked. The panic itself goes to the log, not to the model.
+const FAULT: &str = "the tool failed by a fault of its own; what it did until then is not known";
 
 /// A call that the model asked for, and what is to be done about it.
 pub(crate) struct Planned {
@@ -189,7 +194,9 @@ impl Agent {
             Act::Run { tool, args, key } => {
                 let ctx =
                     CallCtx { call, turn: call.turn(), cancel: cancel.clone(), events: Arc::clone(&self.parts.events) };
-                (tool.call(ctx, args).await, key)
+                // A fault in one tool must not end the process: the call would be made again after it, and again.
+                let result = AssertUnwindSafe(tool.call(ctx, args)).catch_unwind().await;
+                (result.unwrap_or_else(|_| ToolResult::error(format!("Error: {FAULT}"))), key)
             }
             Act::Tell(text) => (ToolResult::error(text), None),
             Act::Interrupted => {

@@ -7,11 +7,11 @@ use futures::StreamExt;
 
 use crate::agent::Agent;
 use crate::events::Event;
-use crate::limits::{ERROR_BODY_BYTES, STALL};
+use crate::limits::{ERROR_BODY_BYTES, STALL, TEXT_DELTA_BYTES};
 use crate::model::{Answer, AnswerError, Wire, error_message};
 use crate::retry::{self, Next, Passing};
 use crate::stopped::Stopped;
-use crate::transport::{BodyStream, ModelRequest, TransportError};
+use crate::transport::{BodyStream, ModelRequest, ModelResponse, TransportError};
 
 /// Why one try gave no answer.
 enum Trouble {
@@ -60,12 +60,18 @@ impl Agent {
             let retry_after = retry::retry_after(response.header("retry-after"));
             return Err(Trouble::Passing(Passing { reason, retry_after }));
         }
+        if let Some(what) = no_stream(&response) {
+            let message = self.error_body(&mut response.body).await;
+            return Err(Trouble::Lasting(Stopped::failed(format!(
+                "the model answered with {what}, not with a stream: {message}"
+            ))));
+        }
         let mut decoder = wire.decoder();
         while !decoder.is_whole() {
             let Some(chunk) = self.unless_stalled(response.body.next()).await? else { break };
             let text = decoder.feed(&chunk?)?;
-            if !text.is_empty() {
-                self.emit(Event::TextDelta { turn, text }).await;
+            for piece in pieces(&text, TEXT_DELTA_BYTES) {
+                self.emit(Event::TextDelta { turn, text: piece.to_owned() }).await;
             }
         }
         Ok(decoder.finish()?)
@@ -93,6 +99,30 @@ impl Agent {
     }
 }
 
+/// What came instead of a stream: a page of a proxy, or one JSON document. Waiting for the end of such a stream would only
+/// say that it was cut.
+fn no_stream(response: &ModelResponse) -> Option<&'static str> {
+    let kind = response.header("content-type")?.split(';').next()?.trim().to_ascii_lowercase();
+    match kind.as_str() {
+        "text/html" => Some("a page"),
+        "application/json" => Some("a document"),
+        _ => None,
+    }
+}
+
+/// `text` in pieces of at most `bytes`, none of which splits a character.
+fn pieces(mut text: &str, bytes: usize) -> impl Iterator<Item = &str> {
+    std::iter::from_fn(move || {
+        let mut end = text.len().min(bytes);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let (piece, rest) = text.split_at(end);
+        text = rest;
+        (!piece.is_empty()).then_some(piece)
+    })
+}
+
 fn seconds(time: Duration) -> String {
     format!("{} s", time.as_secs())
 }
@@ -114,5 +144,18 @@ impl From<AnswerError> for Trouble {
         } else {
             Trouble::Lasting(Stopped::failed(error.to_string()))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_as_long_as_they_may_be_and_split_no_character() {
+        assert_eq!(pieces("", 4).count(), 0);
+        assert_eq!(pieces("abcd", 4).collect::<Vec<_>>(), ["abcd"]);
+        assert_eq!(pieces("abcde", 4).collect::<Vec<_>>(), ["abcd", "e"]);
+        assert_eq!(pieces("abc\u{e9}d", 4).collect::<Vec<_>>(), ["abc", "\u{e9}d"]);
     }
 }

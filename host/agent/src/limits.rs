@@ -54,3 +54,6 @@ pub const ERROR_BODY_BYTES: usize = 16 << 10;
 
 /// Answers running that reach their length before the execution ends: by then the model is not getting anywhere.
 pub const CUT_SHORT: u32 = 3;
+
+/// Bytes of text in one delta event. A record of an event is bounded, and JSON may need six bytes for one.
+pub const TEXT_DELTA_BYTES: usize = 8 << 10;

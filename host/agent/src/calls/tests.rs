@@ -179,3 +179,11 @@ async fn denials_and_changes_become_events_and_the_model_reads_the_rule() {
     assert_eq!(bench.results(1)[0], "Denied: `.git/hooks` is protected (rule `protected-paths`)");
     assert!(!bench.bodies()[1].to_string().contains("only the person"));
 }
+
+#[tokio::test]
+async fn a_tool_that_panics_is_a_failed_call_and_not_the_end() {
+    let tool = answer("broken", |_, _| async { panic!("a fault that this test makes") });
+    let bench = Bench::new([calling(&[("broken", "{}"), ("echo", "{}")]), saying("Done.")]).tool(tool).tool(echo());
+    bench.run().await;
+    assert_eq!(bench.results(1), [&format!("Error: {FAULT}"), "{}"]);
+}

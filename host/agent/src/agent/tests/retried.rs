@@ -109,3 +109,30 @@ async fn an_error_body_is_read_up_to_its_bound() {
         assert_eq!(reason.len(), "the model answered with status 400: ".len() + read);
     }
 }
+
+#[tokio::test]
+async fn a_page_or_a_document_instead_of_a_stream_is_reported_at_once() {
+    for (kind, words) in [
+        ("text/html; charset=utf-8", "the model answered with a page, not with a stream: wrong"),
+        ("application/json", "the model answered with a document, not with a stream: wrong"),
+    ] {
+        let headers = vec![("content-type".to_owned(), kind.to_owned())];
+        let chunks = vec![Ok(Bytes::from_static(br#"{"error":{"message":"wrong"}}"#))];
+        let bench = Bench::new([Reply::Http { status: 200, headers, chunks, stalls: false }]);
+        assert_eq!(bench.run().await.outcome, Outcome::Failed { reason: words.to_owned() });
+    }
+    let headers = vec![("content-type".to_owned(), "text/event-stream".to_owned())];
+    let chunks = vec![Ok(turn("Done.", &[], "end_turn"))];
+    let bench = Bench::new([Reply::Http { status: 200, headers, chunks, stalls: false }]);
+    assert_eq!(bench.run().await.outcome, completed("Done."));
+}
+
+#[tokio::test]
+async fn a_long_text_comes_in_pieces() {
+    use crate::limits::TEXT_DELTA_BYTES;
+    for (bytes, events) in [(TEXT_DELTA_BYTES, 1), (TEXT_DELTA_BYTES + 1, 2)] {
+        let bench = Bench::new([saying(&"x".repeat(bytes))]);
+        bench.run().await;
+        assert_eq!(kinds(&bench.events()).iter().filter(|kind| **kind == "text_delta").count(), events);
+    }
+}
