@@ -12,8 +12,10 @@ use std::collections::BTreeSet;
 use std::path::{Component, Path};
 
 mod fold;
+mod inspect;
 mod list;
 
+pub use inspect::{Finding, Harm, MAX_CONFIG, inspect};
 pub use list::{Absent, FIXED, PROTECTED, Present, ProtectedRow};
 
 pub(crate) use fold::fold;
@@ -61,22 +63,45 @@ pub enum PatternError {
     TooLong,
 }
 
+/// The patterns of one policy, made ready for many paths: for walks over whole workspaces.
+#[derive(Debug)]
+pub struct Matcher<'a> {
+    policy: &'a Policy,
+    wanted: Vec<Vec<String>>,
+}
+
+impl<'a> Matcher<'a> {
+    /// Makes the patterns of `policy` ready.
+    #[must_use]
+    pub fn new(policy: &'a Policy) -> Self {
+        Matcher { policy, wanted: policy.protected.iter().map(|pattern| names_of(pattern)).collect() }
+    }
+
+    /// As [`matches`].
+    #[must_use]
+    pub fn matches(&self, path: &JailPath) -> Option<Protected> {
+        roots_of(self.policy, path).find_map(|below| {
+            let names = names(below);
+            self.policy.protected.iter().zip(&self.wanted).find_map(|(pattern, wanted)| {
+                if !wanted.first().is_some_and(|first| names.contains(first)) {
+                    return None;
+                }
+                let (length, worktree) = end_of_match(&names, wanted)?;
+                let mut place = path.clone();
+                for _ in length..names.len() {
+                    place = place.parent()?;
+                }
+                let present = if worktree { Present::Watch } else { Present::Anchor };
+                Some(Protected { pattern: pattern.clone(), path: place, present, absent: absent(pattern) })
+            })
+        })
+    }
+}
+
 /// Whether `path` is protected by `policy`, and by which pattern.
 #[must_use]
 pub fn matches(policy: &Policy, path: &JailPath) -> Option<Protected> {
-    roots_of(policy, path).find_map(|below| {
-        let names: Vec<String> = names(below);
-        policy.protected.iter().find_map(|pattern| {
-            let wanted: Vec<String> = names_of(pattern);
-            let (length, worktree) = end_of_match(&names, &wanted)?;
-            let mut place = path.clone();
-            for _ in length..names.len() {
-                place = place.parent()?;
-            }
-            let present = if worktree { Present::Watch } else { Present::Anchor };
-            Some(Protected { pattern: pattern.clone(), path: place, present, absent: absent(pattern) })
-        })
-    })
+    Matcher::new(policy).matches(path)
 }
 
 /// Whether `path` by its name alone lies between a root and a protected path: removing or renaming it would carry a
