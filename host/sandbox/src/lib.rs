@@ -1,3 +1,4 @@
 //! The walls: jail, file verbs, probes.
 
+pub mod files;
 pub mod seccomp;
