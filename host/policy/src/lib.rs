@@ -1,4 +1,4 @@
-//! What code may do. Pure: a TOML document is checked once into a [`Policy`], and [`decide`] says of each [`Request`]
+//! What code may do. Pure: a TOML document is checked once into a [`Policy`], and [`decide()`] says of each [`Request`]
 //! whether it is allowed and by which rule. No I/O, no clock, no environment.
 //!
 //! Every wall (file tools, commands, plugins) is compiled from the same [`Policy`] value; every refusal is one

@@ -9,7 +9,7 @@ use crate::{protected, system};
 
 mod check;
 
-pub use check::PolicyError;
+pub use check::{MAX_ENTRIES, PolicyError};
 
 /// What a root grants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

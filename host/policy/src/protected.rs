@@ -6,7 +6,7 @@
 //! Unicode form. Below `.git`, the git folders of submodules (`.git/modules/…`) and worktrees (`.git/worktrees/…`) are
 //! git folders too.
 //!
-//! Nothing here looks at a disk. The jail walks the workspace, asks [`matches`] of each path, and anchors what it finds.
+//! Nothing here looks at a disk. The jail walks the workspace, asks [`matches()`] of each path, and anchors what it finds.
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path};
@@ -77,7 +77,7 @@ impl<'a> Matcher<'a> {
         Matcher { policy, wanted: policy.protected.iter().map(|pattern| names_of(pattern)).collect() }
     }
 
-    /// As [`matches`].
+    /// As [`matches()`].
     #[must_use]
     pub fn matches(&self, path: &JailPath) -> Option<Protected> {
         roots_of(self.policy, path).find_map(|below| {
@@ -108,7 +108,7 @@ pub fn matches(policy: &Policy, path: &JailPath) -> Option<Protected> {
 /// protected path away, should one lie below it. True for `.git`, and for roots themselves.
 ///
 /// A folder of any other name may still *hold* a protected path further down: whoever removes or renames a folder walks
-/// it and asks [`matches`] of what it finds, or takes [`anchors`] of a walk done before.
+/// it and asks [`matches()`] of what it finds, or takes [`anchors`] of a walk done before.
 #[must_use]
 pub fn is_anchor(policy: &Policy, path: &JailPath) -> bool {
     if policy.roots.iter().any(|root| root.path.is_within(path)) {

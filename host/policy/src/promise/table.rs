@@ -72,7 +72,8 @@ const OPEN: Cell = both(&[]);
 const NO_NEW_PRIVS: Held = always("no_new_privs, set before every program");
 const BUILT_ANEW: Held = always("the environment is built from the list");
 const KEPT: Held = always("every stage keeps stdin, stdout and stderr alone");
-const RESTORED: Held = detected(&[], "compared, restored and reported after the command");
+const RESTORED: Held =
+    detected(&[], "compared after the command; a change is undone, what appeared is quarantined, both are reported");
 const WALKED: Held = detected(&[Layer::Stage], "descendants are ended one by one; one that fights back may get away");
 
 use Layer::{
