@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use cap_std::fs::Dir;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
-use stigmer_policy::{Access, JailPath, Policy};
+use stigmer_policy::{Access, JailPath, Policy, RootKind};
 
 use super::fault::shown;
 use super::node::{self, Kind};
@@ -147,6 +147,11 @@ impl Roots {
     pub fn open_expecting(policy: &Policy, expected: &[(JailPath, Identity)]) -> Result<Self, RootError> {
         let mut anchors = Vec::with_capacity(policy.roots.len() + policy.system.len());
         for root in &policy.roots {
+            // Tools are granted as the system's files are: single files too, and what is not there is left out.
+            if root.kind == RootKind::Tools {
+                anchors.extend(open_system(&root.path)?);
+                continue;
+            }
             let anchor = open_root(&root.path)?;
             match expected.iter().find(|(path, _)| *path == root.path) {
                 Some((_, identity)) if *identity != anchor.identity => {

@@ -1,0 +1,58 @@
+//! Keeping descriptors out of processes that must not have them.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+use rustix::fs::{FileType, OFlags};
+
+/// Closes every descriptor of the calling process but those in `keep`, which need not be sorted.
+pub(crate) fn keep_only(keep: &[RawFd]) {
+    let mut keep: Vec<u32> = keep.iter().filter_map(|fd| u32::try_from(*fd).ok()).collect();
+    keep.sort_unstable();
+    keep.dedup();
+    let mut from = 0;
+    for fd in keep {
+        if fd > from {
+            close_range(from, fd - 1);
+        }
+        from = fd + 1;
+    }
+    close_range(from, u32::MAX);
+}
+
+/// Closes descriptors `first` to `last`, both included (close_range(2), Linux 5.9).
+pub(crate) fn close_range(first: u32, last: u32) {
+    // SAFETY: the caller is a process that is about to become something else: it owns every descriptor by number and
+    // uses none of the closed ones again. The call touches no memory.
+    unsafe { libc::syscall(libc::SYS_close_range, first, last, 0_u32) };
+}
+
+/// What a descriptor is, if it is something that must not enter the jail: with a folder of the host a command could
+/// walk out of its tree (`openat(fd, "../..")`), with a block device it could write a whole disk.
+pub(crate) fn refused(fd: BorrowedFd<'_>) -> Option<&'static str> {
+    let flags = rustix::fs::fcntl_getfl(fd).ok()?;
+    if flags.contains(OFlags::PATH) {
+        return Some("opened for its path alone");
+    }
+    let stat = rustix::fs::fstat(fd).ok()?;
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Directory => Some("a directory"),
+        FileType::BlockDevice => Some("a block device"),
+        _ => None,
+    }
+}
+
+/// Moves `from` to the number `to`, open across exec.
+///
+/// # Errors
+/// As dup3(2).
+pub(crate) fn place(from: &OwnedFd, to: RawFd) -> std::io::Result<()> {
+    if from.as_raw_fd() == to {
+        rustix::io::fcntl_setfd(from, rustix::io::FdFlags::empty())?;
+        return Ok(());
+    }
+    // SAFETY: dup2(2) touches no memory; what was open as `to` is given up by the caller, who is about to exec.
+    if unsafe { libc::dup2(from.as_fd().as_raw_fd(), to) } < 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    Ok(())
+}

@@ -1,0 +1,56 @@
+//! Entering the jail: init's own steps, in the order that the kernel demands.
+
+use stigmer_policy::Layer;
+
+use crate::failure::Step;
+use crate::jail::anchors::{self, Anchored};
+use crate::jail::layers::Layers;
+use crate::jail::plan::Plan;
+use crate::jail::{landlock, mounts};
+use crate::message::SetupFailure;
+
+/// What stands once init is inside.
+pub(crate) struct Entered {
+    /// Protected paths that were found, and what holds them.
+    pub(crate) anchored: Anchored,
+}
+
+/// Moves init into the jail. At full level it runs as the first process of its own pid namespace and can afterwards
+/// name nothing of the host's tree; at base it only gives up signalling the person's processes; at `filesystem` it
+/// changes nothing.
+///
+/// The order is the argument. Mounts come first, while the old tree and its whole `/proc` are in view. Anchors come
+/// after the workspace they lie in is in its place. Landlock comes last: in a domain that handles any right on files
+/// mount(2) is refused, and commands still need a `/proc` of their own, so init's domain holds scopes only.
+///
+/// # Errors
+/// The step, its subject and the layer that could not be built.
+pub(crate) fn enter(plan: &Plan, layers: &Layers) -> Result<Entered, SetupFailure> {
+    if layers.has(Layer::Mounts) {
+        mounts::replace_tree(&plan.mounts)?;
+    }
+    check_workspace(plan)?;
+    let anchored = anchors::find(plan, layers)?;
+    if let Some(domain) = landlock::scopes(layers)? {
+        landlock::enter(domain)?;
+    }
+    // Nobody may look into the process that holds the execution's capabilities.
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+        .step(Layer::Stage, "make init unreadable")?;
+    Ok(Entered { anchored })
+}
+
+/// Whatever the level, the workspace is the folder that the trusted half looked at.
+fn check_workspace(plan: &Plan) -> Result<(), SetupFailure> {
+    use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+    let path = plan.workspace.as_path();
+    let folder = openat2(
+        CWD,
+        path,
+        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+        ResolveFlags::NO_SYMLINKS,
+    )
+    .step_on(Layer::Mounts, "open the workspace", path)?;
+    mounts::check_identity(&folder, plan.workspace_identity, path)
+}
