@@ -6,10 +6,14 @@
 
 #![deny(missing_docs)]
 
+pub mod api;
 pub mod audit;
 pub mod events;
+pub mod files_record;
+pub mod gateway;
 pub mod home;
 pub mod id;
+pub mod request;
 pub mod store;
 pub mod supervisor;
 
@@ -24,4 +28,18 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+/// Bytes of lower-case hex; `None` for anything else.
+pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    if !rest.is_empty() {
+        return None;
+    }
+    pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
 }

@@ -255,10 +255,7 @@ pub struct EventsRequest {
     pub events: ::prost::alloc::vec::Vec<EventDraft>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct EventsReply {
-    #[prost(uint64, tag = "1")]
-    pub last_seq: u64,
-}
+pub struct EventsReply {}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AskRequest {
     #[prost(string, tag = "1")]

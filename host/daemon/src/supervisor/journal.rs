@@ -1,0 +1,171 @@
+//! What a runner of one execution reports, kept by the store.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt, stream};
+use tokio::sync::{mpsc, oneshot};
+
+use super::task::Command;
+use crate::ExecutionId;
+use crate::api::runner::{Journal, Question, Refusal, Replayed, RunnerDenial};
+use crate::request::Approve;
+use crate::store::{ApprovalState, BlobRef, NewApproval, NewEntry, NewEvent, Observer, Store, StoreError};
+
+/// Longest one-line account of a command, in bytes.
+const MAX_SUMMARY: usize = 2_000;
+
+pub(super) struct StoreJournal {
+    pub(super) store: Arc<Store>,
+    pub(super) execution: ExecutionId,
+    /// Empty: none.
+    pub(super) parent: Option<ExecutionId>,
+    pub(super) approve: Approve,
+    pub(super) commands: mpsc::Sender<Command>,
+}
+
+fn refusal(error: StoreError) -> Refusal {
+    match error {
+        StoreError::Ended(_) | StoreError::NoExecution(_) => Refusal::Ended,
+        StoreError::TooMuch { .. } => Refusal::TooMuch(error.to_string()),
+        StoreError::Conflict(_) => Refusal::Invalid(error.to_string()),
+        error => {
+            tracing::error!(error = &error as &dyn std::error::Error, "could not store what a runner reports");
+            Refusal::Unavailable
+        }
+    }
+}
+
+#[async_trait]
+impl Journal for StoreJournal {
+    async fn append(
+        &self,
+        entries: Vec<NewEntry>,
+        events: Vec<NewEvent>,
+        denials: Vec<RunnerDenial>,
+    ) -> Result<Vec<u64>, Refusal> {
+        let seqs = if entries.is_empty() && events.is_empty() {
+            Vec::new()
+        } else {
+            self.store.append(&self.execution, entries, events).await.map_err(refusal)?
+        };
+        for RunnerDenial { denial, wall, call } in denials {
+            self.store.deny(&self.execution, &denial, Observer::Runner, wall, &call).await.map_err(refusal)?;
+        }
+        Ok(seqs)
+    }
+
+    fn replay(&self) -> BoxStream<'static, Result<Replayed, Refusal>> {
+        let own = pages(self.store.clone(), self.execution.clone(), false);
+        match &self.parent {
+            Some(parent) => pages(self.store.clone(), parent.clone(), true).chain(own).boxed(),
+            None => own,
+        }
+    }
+
+    async fn put_blob(&self, data: Bytes) -> Result<BlobRef, Refusal> {
+        self.store.put_blob(&self.execution, data).await.map_err(refusal)
+    }
+
+    async fn blob(&self, sha256: [u8; 32]) -> Result<Option<Bytes>, Refusal> {
+        for execution in std::iter::once(&self.execution).chain(&self.parent) {
+            if let Some(data) = self.store.blob(execution, sha256).await.map_err(refusal)? {
+                return Ok(Some(data));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn ask(&self, question: Question) -> Result<Option<bool>, Refusal> {
+        let new = NewApproval {
+            call: question.call.clone(),
+            number: question.number,
+            tool: question.tool.clone(),
+            summary: summary(&question),
+            command: stored_question(&question),
+        };
+        let mut state = self.store.ask(&self.execution, new).await.map_err(refusal)?;
+        if state == ApprovalState::Waiting && self.approve != Approve::Ask {
+            let approve = self.approve == Approve::Auto;
+            self.store.answer(&self.execution, &question.call, approve).await.map_err(refusal)?;
+            state = if approve { ApprovalState::Approved } else { ApprovalState::Denied };
+        }
+        match state {
+            ApprovalState::Waiting => Ok(None),
+            ApprovalState::Denied => Ok(Some(false)),
+            ApprovalState::Approved => {
+                // Init knows of the release before the runner knows of the answer.
+                let (done, released) = oneshot::channel();
+                let release = Command::Release { question, done };
+                self.commands.send(release).await.map_err(|_| Refusal::Ended)?;
+                released.await.map_err(|_| Refusal::Ended)?;
+                Ok(Some(true))
+            }
+        }
+    }
+}
+
+fn pages(store: Arc<Store>, execution: ExecutionId, history: bool) -> BoxStream<'static, Result<Replayed, Refusal>> {
+    stream::try_unfold((store, execution, 0), move |(store, execution, after)| async move {
+        let page = store.journal_after(&execution, after).await.map_err(refusal)?;
+        let Some(last) = page.last().map(|entry| entry.seq) else { return Ok(None) };
+        let entries = page.into_iter().map(move |entry| Ok(Replayed { entry, history }));
+        Ok(Some((stream::iter(entries), (store, execution, last))))
+    })
+    .try_flatten()
+    .boxed()
+}
+
+/// The command, for a person: arguments that hold more than plain characters are quoted.
+fn summary(question: &Question) -> String {
+    let mut text = String::new();
+    for argument in &question.argv {
+        let argument = String::from_utf8_lossy(argument);
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./=:,+@%".contains(&byte);
+        if !text.is_empty() {
+            text.push(' ');
+        }
+        if !argument.is_empty() && argument.bytes().all(plain) {
+            text.push_str(&argument);
+        } else {
+            text.extend(format!("{argument:?}").chars());
+        }
+        if text.len() > MAX_SUMMARY {
+            text.truncate(text.floor_char_boundary(MAX_SUMMARY));
+            text.push('…');
+            break;
+        }
+    }
+    text
+}
+
+/// All that makes one command different from another. The number is left out: it is each runner's own.
+fn stored_question(question: &Question) -> Vec<u8> {
+    let list = |items: &[Bytes]| items.iter().map(|item| crate::hex(item)).collect::<Vec<_>>();
+    let value = serde_json::json!({
+        "tool": question.tool,
+        "argv": list(&question.argv),
+        "env": list(&question.env),
+        "cwd": crate::hex(&question.cwd),
+        "timeout_ms": question.timeout_ms,
+    });
+    value.to_string().into_bytes()
+}
+
+/// The command that [`stored_question`] wrote down.
+pub(super) fn question_of(approval: &crate::store::Approval) -> Option<Question> {
+    let value: serde_json::Value = serde_json::from_slice(&approval.question.command).ok()?;
+    let bytes = |value: &serde_json::Value| Some(Bytes::from(crate::unhex(value.as_str()?)?));
+    let list = |name: &str| value.get(name)?.as_array()?.iter().map(bytes).collect::<Option<Vec<_>>>();
+    Some(Question {
+        call: approval.question.call.clone(),
+        number: approval.question.number,
+        tool: approval.question.tool.clone(),
+        argv: list("argv")?,
+        env: list("env")?,
+        cwd: bytes(value.get("cwd")?)?,
+        timeout_ms: value.get("timeout_ms")?.as_u64()?,
+    })
+}

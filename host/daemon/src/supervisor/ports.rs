@@ -1,0 +1,77 @@
+//! What the supervisor stands on besides store and jails.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use stigmer_policy::{Level, Policy};
+
+use crate::ExecutionId;
+use crate::api::runner::{ExecutionWork, Model, PluginHttp};
+use crate::request::RunRequest;
+use crate::store::Store;
+
+/// Turns a request into work: resolves the workspace, copies skills, compiles plugins, checks the policy.
+#[async_trait]
+pub trait Prepare: Send + Sync + 'static {
+    /// Checks the request and makes what its runner needs. Asked again at each start of a new jail.
+    ///
+    /// # Errors
+    /// [`PrepareError`]; nothing was started.
+    async fn prepare(&self, execution: &ExecutionId, request: &RunRequest) -> Result<Prepared, PrepareError>;
+}
+
+/// What a request comes to.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// For the runner; the supervisor fills in id, attempt and `scratch_lost`.
+    pub work: ExecutionWork,
+    /// For the jail.
+    pub policy: Policy,
+    /// The level to build.
+    pub level: Level,
+    /// Code of plugins, in the order of their numbers.
+    pub code: Vec<Arc<OwnedFd>>,
+}
+
+/// Why a request cannot become work.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct PrepareError {
+    /// What is wrong with what.
+    pub message: String,
+    /// Advice; empty: none.
+    pub hint: String,
+}
+
+/// Makes the ways out of one execution.
+#[async_trait]
+pub trait Upstreams: Send + Sync + 'static {
+    /// The model of `request`, metered against its budget; what it uses is added to the store's record.
+    ///
+    /// # Errors
+    /// [`UpstreamError::NeedsKey`] when the provider has none.
+    async fn model(
+        &self,
+        execution: &ExecutionId,
+        request: &RunRequest,
+        store: &Arc<Store>,
+    ) -> Result<Arc<dyn Model>, UpstreamError>;
+    /// The plugins' way out, within `policy`.
+    fn http(&self, execution: &ExecutionId, policy: &Policy, store: &Arc<Store>) -> Arc<dyn PluginHttp>;
+}
+
+/// Why there is no way out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UpstreamError {
+    /// No key for this provider.
+    #[error("there is no key for `{provider}`")]
+    NeedsKey {
+        /// The provider.
+        provider: String,
+    },
+    /// The request makes no sense for the gateway: unknown provider, a script that is none.
+    #[error("{0}")]
+    Invalid(String),
+}
