@@ -64,19 +64,15 @@ fn outer(inner: Pid) -> ! {
 }
 
 fn inner(control: &Channel, setup: &Setup, layers: &Layers, descriptors: Vec<OwnedFd>, jobs: JobTable) -> ! {
-    let entered = match enter::enter(&setup.plan, layers) {
-        Ok(entered) => entered,
+    let protect = match enter::enter(&setup.plan, layers) {
+        Ok(protect) => protect,
         Err(failure) => fail(control, failure),
     };
-    let ready = FromInit::Ready {
-        level: setup.plan.level,
-        anchored: entered.anchored.names(),
-        partial: entered.anchored.partial(),
-    };
+    let ready = FromInit::Ready { level: setup.plan.level, anchored: protect.names(), partial: protect.partial() };
     if control.send(&ready, &[]).is_err() {
         exit(FAILED);
     }
-    serve::serve(control, setup, layers, entered.anchored, descriptors, jobs)
+    serve::serve(control, setup, layers, protect, descriptors, jobs)
 }
 
 fn die_with_parent() {

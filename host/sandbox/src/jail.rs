@@ -12,4 +12,5 @@ pub mod layers;
 pub(crate) mod mounts;
 pub(crate) mod namespaces;
 pub mod plan;
+pub(crate) mod protect;
 pub(crate) mod rlimits;

@@ -11,8 +11,8 @@ use super::JobTable;
 use super::runner::{self, Handed};
 use crate::channel::{Channel, ChannelError};
 use crate::fork::exit;
-use crate::jail::anchors::Anchored;
 use crate::jail::layers::Layers;
+use crate::jail::protect::Protect;
 use crate::message::{CallId, CommandMode, CommandReport, Ended, FromInit, Setup, StartFailure, ToInit};
 use crate::signals;
 use crate::stage::{Context, FromStage, Stage, ToStage, Work};
@@ -36,7 +36,7 @@ struct Init<'a> {
     control: &'a Channel,
     setup: &'a Setup,
     context: Context<'a>,
-    anchored: Anchored,
+    protect: Protect<'a>,
     handed: Option<Handed>,
     runner: Option<(Pid, Channel)>,
     running: Vec<Running>,
@@ -48,7 +48,7 @@ pub(super) fn serve(
     control: &Channel,
     setup: &Setup,
     layers: &Layers,
-    anchored: Anchored,
+    protect: Protect<'_>,
     descriptors: Vec<OwnedFd>,
     jobs: JobTable,
 ) -> ! {
@@ -57,7 +57,7 @@ pub(super) fn serve(
         control,
         setup,
         context: Context { plan: &setup.plan, layers, jobs },
-        anchored,
+        protect,
         handed: Handed::take(descriptors),
         runner: None,
         running: Vec::new(),
@@ -173,7 +173,7 @@ impl Init<'_> {
             Ok((FromStage::Started, _)) => return self.answer(origin, &FromInit::Started(call)),
             Ok((FromStage::NotStarted(failure), _)) => FromInit::NotStarted(call, failure),
             Ok((FromStage::Ended(mut report), _)) => {
-                report.restored = self.anchored.restore();
+                report.restored = self.protect.after_command();
                 FromInit::Ended(call, report)
             }
             // The stage is gone without a word. At full level the kernel ended its pid namespace with it.
@@ -183,7 +183,7 @@ impl Init<'_> {
                     ended: Ended::Lost,
                     reaped: Vec::new(),
                     reaped_total: 0,
-                    restored: self.anchored.restore(),
+                    restored: self.protect.after_command(),
                 };
                 FromInit::Ended(call, report)
             }

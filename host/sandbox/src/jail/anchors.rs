@@ -1,33 +1,36 @@
-//! Protected paths of a workspace: found at the start, held by read-only binds at full level, put back after a command
-//! where nothing holds them.
+//! Read-only binds over protected paths, and binds of the folders above them onto themselves.
 
-use crate::jail::layers::Layers;
-use crate::jail::plan::Plan;
-use crate::message::{Restored, SetupFailure};
+use std::collections::BTreeSet;
 
-/// What was found, and how it is held.
-pub(crate) struct Anchored {
-    names: Vec<String>,
-    partial: bool,
+use stigmer_policy::{JailPath, Layer, Policy, protected};
+
+use crate::failure::Step;
+use crate::jail::mounts;
+use crate::message::SetupFailure;
+
+/// Binds that stand in init's mount namespace; every command gets a copy of them.
+#[derive(Default)]
+pub(crate) struct Anchors {
+    folders: BTreeSet<JailPath>,
+    held: BTreeSet<JailPath>,
 }
 
-impl Anchored {
-    /// The paths that are held, as text.
-    pub(crate) fn names(&self) -> Vec<String> {
-        self.names.clone()
+impl Anchors {
+    /// Holds `path`: it cannot be changed, and no folder above it can be moved away or removed.
+    ///
+    /// # Errors
+    /// When a bind is refused, or a link stands on the way.
+    pub(crate) fn hold(&mut self, policy: &Policy, path: &JailPath) -> Result<(), SetupFailure> {
+        // Parents first: a bind made inside a folder that is bound later would lie below that later bind.
+        for folder in protected::anchors(policy, [path]) {
+            if self.folders.insert(folder.clone()) {
+                let as_path = folder.as_path();
+                mounts::bind_onto_itself(as_path, false).step_on(Layer::Anchors, "anchor", as_path)?;
+            }
+        }
+        if self.held.insert(path.clone()) {
+            mounts::bind_onto_itself(path.as_path(), true).step_on(Layer::Anchors, "protect", path.as_path())?;
+        }
+        Ok(())
     }
-
-    /// Whether the search stopped at its bound.
-    pub(crate) fn partial(&self) -> bool {
-        self.partial
-    }
-
-    /// Undoes what a command did to protected paths.
-    pub(crate) fn restore(&mut self) -> Vec<Restored> {
-        Vec::new()
-    }
-}
-
-pub(crate) fn find(_plan: &Plan, _layers: &Layers) -> Result<Anchored, SetupFailure> {
-    Ok(Anchored { names: Vec::new(), partial: false })
 }

@@ -3,41 +3,35 @@
 use stigmer_policy::Layer;
 
 use crate::failure::Step;
-use crate::jail::anchors::{self, Anchored};
 use crate::jail::layers::Layers;
 use crate::jail::plan::Plan;
+use crate::jail::protect::Protect;
 use crate::jail::{landlock, mounts};
 use crate::message::SetupFailure;
-
-/// What stands once init is inside.
-pub(crate) struct Entered {
-    /// Protected paths that were found, and what holds them.
-    pub(crate) anchored: Anchored,
-}
 
 /// Moves init into the jail. At full level it runs as the first process of its own pid namespace and can afterwards
 /// name nothing of the host's tree; at base it only gives up signalling the person's processes; at `filesystem` it
 /// changes nothing.
 ///
-/// The order is the argument. Mounts come first, while the old tree and its whole `/proc` are in view. Anchors come
+/// Gives what protects the person's folders from now on. The order is the argument. Mounts come first, while the old tree and its whole `/proc` are in view. Anchors come
 /// after the workspace they lie in is in its place. Landlock comes last: in a domain that handles any right on files
 /// mount(2) is refused, and commands still need a `/proc` of their own, so init's domain holds scopes only.
 ///
 /// # Errors
 /// The step, its subject and the layer that could not be built.
-pub(crate) fn enter(plan: &Plan, layers: &Layers) -> Result<Entered, SetupFailure> {
+pub(crate) fn enter<'a>(plan: &'a Plan, layers: &Layers) -> Result<Protect<'a>, SetupFailure> {
     if layers.has(Layer::Mounts) {
         mounts::replace_tree(&plan.mounts)?;
     }
     check_workspace(plan)?;
-    let anchored = anchors::find(plan, layers)?;
+    let protect = Protect::start(plan, layers)?;
     if let Some(domain) = landlock::scopes(layers)? {
         landlock::enter(domain)?;
     }
     // Nobody may look into the process that holds the execution's capabilities.
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
         .step(Layer::Stage, "make init unreadable")?;
-    Ok(Entered { anchored })
+    Ok(protect)
 }
 
 /// Whatever the level, the workspace is the folder that the trusted half looked at.

@@ -1,0 +1,149 @@
+//! Acting on names below one root, without following a link anywhere.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, ResolveFlags, Stat, openat2};
+use stigmer_policy::JailPath;
+
+/// Names that are tried for what is moved aside.
+const QUARANTINE_NAMES: u32 = 1000;
+
+/// One root and its descriptor.
+pub(super) struct Place<'a> {
+    root: &'a JailPath,
+    fd: BorrowedFd<'a>,
+}
+
+impl<'a> Place<'a> {
+    pub(super) fn new(root: &'a JailPath, fd: BorrowedFd<'a>) -> Place<'a> {
+        Place { root, fd }
+    }
+
+    /// The part of `path` below the root, `.` for the root itself.
+    fn below(&self, path: &JailPath) -> io::Result<PathBuf> {
+        let below = path.below(self.root).ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(if below.as_os_str().is_empty() { PathBuf::from(".") } else { below.to_owned() })
+    }
+
+    pub(super) fn open(&self, path: &JailPath, flags: OFlags) -> io::Result<OwnedFd> {
+        let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        Ok(openat2(self.fd, self.below(path)?, flags, Mode::empty(), resolve)?)
+    }
+
+    pub(super) fn stat(&self, path: &JailPath) -> io::Result<Stat> {
+        Ok(rustix::fs::fstat(self.open(path, OFlags::PATH)?)?)
+    }
+
+    /// Names in a folder.
+    pub(super) fn names(&self, path: &JailPath) -> io::Result<Vec<OsString>> {
+        let folder = self.open(path, OFlags::RDONLY | OFlags::DIRECTORY)?;
+        let mut names = Vec::new();
+        for entry in rustix::fs::Dir::read_from(&folder)? {
+            let entry = entry?;
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            if name != "." && name != ".." {
+                names.push(name.to_owned());
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// At most `limit` bytes of a regular file; more is an error, and so is anything that is no regular file.
+    pub(super) fn read(&self, path: &JailPath, limit: u64) -> io::Result<Vec<u8>> {
+        let file = self.open(path, OFlags::RDONLY | OFlags::NONBLOCK)?;
+        if !FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode).is_file() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let mut content = Vec::new();
+        std::fs::File::from(file).take(limit + 1).read_to_end(&mut content)?;
+        if content.len() as u64 > limit {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("more than {limit} bytes")));
+        }
+        Ok(content)
+    }
+
+    pub(super) fn read_link(&self, path: &JailPath) -> io::Result<OsString> {
+        let (parent, name) = self.parent(path)?;
+        Ok(OsString::from_vec(rustix::fs::readlinkat(&parent, name, Vec::new())?.into_bytes()))
+    }
+
+    /// Writes a file under a name of its own and then gives it `path`'s, all at once.
+    pub(super) fn replace(&self, path: &JailPath, content: &[u8], mode: u32) -> io::Result<()> {
+        let (parent, name) = self.parent(path)?;
+        let draft = format!(".stigmer-restore-{}", std::process::id());
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        // A leftover of a killed init; whatever it is, only the name goes.
+        let _ = rustix::fs::unlinkat(&parent, &draft, AtFlags::empty());
+        let file = rustix::fs::openat(&parent, &draft, flags, Mode::from_raw_mode(0o600))?;
+        let mut file = std::fs::File::from(file);
+        file.write_all(content)?;
+        rustix::fs::fchmod(&file, Mode::from_raw_mode(mode & 0o777))?;
+        Ok(rustix::fs::renameat(&parent, &draft, &parent, name)?)
+    }
+
+    pub(super) fn make_folder(&self, path: &JailPath, mode: u32) -> io::Result<()> {
+        let (parent, name) = self.parent(path)?;
+        Ok(rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(mode & 0o777))?)
+    }
+
+    pub(super) fn link(&self, path: &JailPath, target: &OsStr) -> io::Result<()> {
+        let (parent, name) = self.parent(path)?;
+        Ok(rustix::fs::symlinkat(target, &parent, name)?)
+    }
+
+    /// Moves whatever has this name to a free one beside it; gives the new path.
+    pub(super) fn set_aside(&self, path: &JailPath) -> io::Result<JailPath> {
+        let (parent, name) = self.parent(path)?;
+        for number in 1..=QUARANTINE_NAMES {
+            let mut aside = name.to_owned();
+            aside.push(format!(".quarantined-{number}"));
+            match rustix::fs::renameat_with(&parent, name, &parent, &aside, RenameFlags::NOREPLACE) {
+                Ok(()) => {
+                    let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+                    return folder.join(Path::new(&aside)).map_err(|_| io::ErrorKind::InvalidInput.into());
+                }
+                Err(rustix::io::Errno::EXIST) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        Err(io::Error::new(io::ErrorKind::AlreadyExists, "no free name to move it to"))
+    }
+
+    /// Makes sure that every folder above `path` is a folder; what stands in its place is moved aside.
+    pub(super) fn folders_above(&self, path: &JailPath, moved: &mut Vec<(JailPath, JailPath)>) -> io::Result<()> {
+        let mut at = self.root.clone();
+        let above = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+        for component in self.below(&above)?.components() {
+            let Component::Normal(part) = component else { continue };
+            at = at.join(Path::new(part)).map_err(|_| io::ErrorKind::InvalidInput)?;
+            match self.open(&at, OFlags::PATH | OFlags::DIRECTORY) {
+                Ok(_) => continue,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(_) => moved.push((at.clone(), self.set_aside(&at)?)),
+            }
+            self.make_folder(&at, 0o755)?;
+        }
+        Ok(())
+    }
+
+    fn parent<'p>(&self, path: &'p JailPath) -> io::Result<(OwnedFd, &'p OsStr)> {
+        let name = path.name().ok_or(io::ErrorKind::InvalidInput)?;
+        let parent = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+        Ok((self.open(&parent, OFlags::PATH | OFlags::DIRECTORY)?, name))
+    }
+}
+
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+/// The descriptor of a root, opened once by its canonical path.
+pub(super) fn open_root(root: &JailPath) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(openat2(rustix::fs::CWD, root.as_path(), flags, Mode::empty(), ResolveFlags::NO_SYMLINKS)?
+        .as_fd()
+        .try_clone_to_owned()?)
+}

@@ -1,0 +1,142 @@
+//! Walking a root once, and later only the folders of it that changed.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rustix::fs::{FileType, OFlags, Stat};
+use stigmer_policy::JailPath;
+use stigmer_policy::protected::{Matcher, Protected};
+
+use super::place::{Place, open_root};
+
+/// How deep repositories are looked for; a deeper one counts as absent.
+const MAX_DEPTH: usize = 6;
+/// Folders that are kept in view. A larger tree is searched in part, and that is said.
+const MAX_FOLDERS: usize = 20_000;
+/// A time stamp younger than this may be shared by a later change: coarse clocks tick every 4 to 10 ms.
+const TICK_NANOSECONDS: i128 = 20_000_000;
+
+/// One root and what is known of its folders.
+pub(super) struct Tree {
+    root: JailPath,
+    fd: OwnedFd,
+    folders: BTreeMap<JailPath, Stamp>,
+    partial: bool,
+}
+
+/// Tells whether a folder's list of names may have changed. The change time cannot be set by hand.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stamp {
+    inode: u64,
+    device: u64,
+    changed: i128,
+    settled: bool,
+}
+
+impl Stamp {
+    pub(super) fn of(stat: &Stat) -> Stamp {
+        let changed = i128::from(stat.st_ctime) * 1_000_000_000 + i128::from(stat.st_ctime_nsec);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let settled = i128::try_from(now.as_nanos()).unwrap_or(i128::MAX) - changed > TICK_NANOSECONDS;
+        Stamp { inode: stat.st_ino, device: stat.st_dev, changed, settled }
+    }
+
+    /// Whether what has the stamp `now` is surely what it was.
+    pub(super) fn is_same(self, now: Stamp) -> bool {
+        self.settled && (self.inode, self.device, self.changed) == (now.inode, now.device, now.changed)
+    }
+}
+
+impl Tree {
+    pub(super) fn open(root: &JailPath) -> io::Result<Tree> {
+        Ok(Tree { root: root.clone(), fd: open_root(root)?, folders: BTreeMap::new(), partial: false })
+    }
+
+    pub(super) fn root(&self) -> &JailPath {
+        &self.root
+    }
+
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    pub(super) fn is_partial(&self) -> bool {
+        self.partial
+    }
+
+    /// Lists new and changed folders, and gives every protected path that stands in them.
+    pub(super) fn look(&mut self, matcher: &Matcher<'_>) -> Vec<Protected> {
+        let mut found = Vec::new();
+        let mut next: Vec<JailPath> = self.folders.keys().cloned().collect();
+        if next.is_empty() {
+            next.push(self.root.clone());
+        }
+        while let Some(folder) = next.pop() {
+            let place = Place::new(&self.root, self.fd.as_fd());
+            let Ok(stat) = place.stat(&folder) else {
+                self.folders.remove(&folder);
+                continue;
+            };
+            let stamp = Stamp::of(&stat);
+            if self.folders.get(&folder).is_some_and(|known| known.is_same(stamp)) {
+                continue;
+            }
+            if self.folders.len() >= MAX_FOLDERS && !self.folders.contains_key(&folder) {
+                self.partial = true;
+                continue;
+            }
+            self.folders.insert(folder.clone(), stamp);
+            let Ok(entries) = entries(&place, &folder) else {
+                // A folder that its owner may not list cannot be listed by a command either, until its mode changes,
+                // which changes its stamp.
+                continue;
+            };
+            for (name, is_folder) in entries {
+                let Ok(path) = folder.join(Path::new(&name)) else { continue };
+                if let Some(protected) = matcher.matches(&path) {
+                    found.push(protected);
+                } else if is_folder && self.is_worth_entering(&path) && !self.folders.contains_key(&path) {
+                    next.push(path);
+                }
+            }
+        }
+        found
+    }
+
+    fn is_worth_entering(&self, path: &JailPath) -> bool {
+        if path.depth() - self.root.depth() > MAX_DEPTH {
+            return false;
+        }
+        // Git's object store: up to 256 folders of objects, named by two digits, that no pattern speaks of.
+        let in_objects = path.parent().is_some_and(|parent| parent.name().is_some_and(|name| name == "objects"));
+        !(in_objects && path.name().is_some_and(|name| name.len() == 2 || name == "pack"))
+    }
+}
+
+fn entries(place: &Place<'_>, folder: &JailPath) -> io::Result<Vec<(std::ffi::OsString, bool)>> {
+    use std::os::unix::ffi::OsStrExt;
+    let opened = place.open(folder, OFlags::RDONLY | OFlags::DIRECTORY)?;
+    let mut found = Vec::new();
+    for entry in rustix::fs::Dir::read_from(&opened)? {
+        let entry = entry?;
+        let name = std::ffi::OsStr::from_bytes(entry.file_name().to_bytes()).to_owned();
+        if name == "." || name == ".." {
+            continue;
+        }
+        let is_folder = match entry.file_type() {
+            FileType::Directory => true,
+            // Some file systems do not say.
+            FileType::Unknown => folder
+                .join(Path::new(&name))
+                .ok()
+                .and_then(|path| place.stat(&path).ok())
+                .is_some_and(|stat| FileType::from_raw_mode(stat.st_mode).is_dir()),
+            _ => false,
+        };
+        found.push((name, is_folder));
+    }
+    Ok(found)
+}
