@@ -5,20 +5,23 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use crate::calls::{Ended, Planned};
+use crate::calls::Planned;
 use crate::clock::Clock;
-use crate::conversation::{CallResult, Step};
+use crate::conversation::Round;
 use crate::events::{Event, Events};
 use crate::history::History;
-use crate::journal::{Entry, Journal, Stop, TurnBegin, TurnEnd, Usage};
-use crate::limits::CUT_SHORT;
-use crate::model::{Prompt, Protocol, Requested, Wire};
+use crate::journal::{Entry, Journal, TurnBegin, TurnEnd, Usage};
+use crate::model::{Prompt, Protocol, Requested};
 use crate::outcome::Outcome;
 use crate::spill::Spill;
 use crate::stopped::Stopped;
-use crate::streak::{LOOP_WARNING, Repetition, Streak};
 use crate::toolset::ToolSet;
 use crate::transport::ModelTransport;
+
+use state::State;
+
+mod resume;
+mod state;
 
 /// What the model is told when its answer reached the bound of one answer.
 pub const GO_ON: &str = "Your last answer reached the length that one answer may have and was cut there. Go on from \
@@ -44,7 +47,7 @@ pub struct Parts {
 }
 
 /// What an execution is asked to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Task {
     /// API of the provider.
     pub protocol: Protocol,
@@ -52,12 +55,23 @@ pub struct Task {
     pub model: String,
     /// System prompt; the same bytes on each resumption.
     pub system: String,
+    /// Executions that this one continues, oldest first. They spoke the same protocol: their messages are sent again.
+    pub earlier: Vec<Earlier>,
     /// The person's words.
     pub message: String,
-    /// Turns that may be taken, those before a resumption included; [`crate::limits::MAX_TURNS`] by default.
+    /// Turns that may be taken, those before a resumption included and earlier executions not; [`crate::limits::MAX_TURNS`] by default.
     pub max_turns: u32,
     /// The scratch folder was lost since the last turn; the model is told.
     pub scratch_lost: bool,
+}
+
+/// An execution that is continued by a new message.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Earlier {
+    /// The person's words of then.
+    pub message: String,
+    /// What it did. It is over: nothing of it is run again, and a call that it left open reads as interrupted.
+    pub history: History,
 }
 
 /// How it went.
@@ -78,15 +92,6 @@ pub struct Agent {
     pub(crate) tools: ToolSet,
 }
 
-/// The execution as far as it has come.
-#[derive(Default)]
-struct State {
-    steps: Vec<Step>,
-    streak: Streak,
-    usage: Usage,
-    cut_short: u32,
-}
-
 impl Agent {
     /// Puts the parts together; nothing happens yet.
     #[must_use]
@@ -99,7 +104,7 @@ impl Agent {
     /// Everything that goes wrong is an [`Outcome`]. When `cancel` fires, the request or the calls under way are dropped
     /// and nothing more is written. The last event is [`Event::Ended`].
     pub async fn run(&self, task: &Task, history: History, cancel: &CancellationToken) -> Finished {
-        let mut state = State::default();
+        let mut state = State::new(&task.message);
         let outcome = tokio::select! {
             biased;
             () = cancel.cancelled() => Outcome::Cancelled,
@@ -109,7 +114,7 @@ impl Agent {
             self.emit(Event::Limit { name: name.clone(), reason: reason.clone() }).await;
         }
         self.emit(Event::Ended { outcome: outcome.clone() }).await;
-        Finished { outcome, turns: state.steps.len() as u32, usage: state.usage }
+        Finished { outcome, turns: state.round.steps.len() as u32, usage: state.usage }
     }
 
     async fn drive(
@@ -120,16 +125,17 @@ impl Agent {
         state: &mut State,
     ) -> Result<Outcome, Stopped> {
         let wire = task.protocol.wire();
+        let earlier: Vec<Round> = task.earlier.iter().map(|earlier| self.earlier(wire.as_ref(), earlier)).collect();
         let mut begun = history.begun();
         if let Some(outcome) = self.resume(wire.as_ref(), history, cancel, state).await? {
             return Ok(outcome);
         }
-        if let (true, Some(step)) = (task.scratch_lost, state.steps.last_mut()) {
+        if let (true, Some(step)) = (task.scratch_lost, state.round.steps.last_mut()) {
             step.note =
                 Some(step.note.take().map_or(SCRATCH_LOST.to_owned(), |note| format!("{note}\n\n{SCRATCH_LOST}")));
         }
         loop {
-            let turn = state.steps.len() as u32 + 1;
+            let turn = state.round.steps.len() as u32 + 1;
             if turn > task.max_turns {
                 let reason = format!("{} turns were taken", task.max_turns);
                 return Ok(Outcome::Limit { name: "max-turns".to_owned(), reason });
@@ -138,8 +144,8 @@ impl Agent {
                 model: &task.model,
                 system: &task.system,
                 tools: self.tools.specs(),
-                message: &task.message,
-                steps: &state.steps,
+                earlier: &earlier,
+                round: &state.round,
             });
             // A turn that was begun before a resumption is in the journal already.
             if begun.take() != Some(turn) {
@@ -158,83 +164,12 @@ impl Agent {
         }
     }
 
-    /// Rebuilds the steps that are over, and brings the last one to its end.
-    async fn resume(
-        &self,
-        wire: &dyn Wire,
-        history: History,
-        cancel: &CancellationToken,
-        state: &mut State,
-    ) -> Result<Option<Outcome>, Stopped> {
-        let turns = history.into_turns();
-        let last = turns.len();
-        for (place, past) in turns.into_iter().enumerate() {
-            let planned = self.plan_resumed(wire.calls(&past.end.message), &past);
-            if place + 1 < last && planned.iter().any(|call| !call.is_over()) {
-                return Err(Stopped::failed(format!("the journal has no end for a call of turn {}", past.end.turn)));
-            }
-            let ended = self.run_calls(planned, Vec::new(), Vec::new(), cancel).await?;
-            if let Some(outcome) = state.add(wire, past.end, ended) {
-                return Ok(Some(outcome));
-            }
-        }
-        Ok(None)
-    }
-
-    fn plan(&self, requested: Vec<Requested>, turn: u32) -> Vec<Planned> {
+    pub(crate) fn plan(&self, requested: Vec<Requested>, turn: u32) -> Vec<Planned> {
         requested.into_iter().enumerate().map(|(place, call)| Planned::new(&self.tools, call, turn, place)).collect()
-    }
-
-    fn plan_resumed(&self, requested: Vec<Requested>, past: &crate::history::PastTurn) -> Vec<Planned> {
-        let mut planned = self.plan(requested, past.end.turn);
-        for call in &mut planned {
-            if let Some(past) = past.call(call.id()) {
-                call.resume(past);
-            }
-        }
-        planned
     }
 
     pub(crate) async fn emit(&self, event: Event) {
         self.parts.events.emit(event).await;
-    }
-}
-
-impl State {
-    /// Takes a turn that is over, and says whether the execution is.
-    fn add(&mut self, wire: &dyn Wire, end: TurnEnd, ended: Vec<Ended>) -> Option<Outcome> {
-        self.usage += end.usage;
-        let mut looped = None;
-        let mut note = None;
-        for call in &ended {
-            match self.streak.count(&call.requested.name, &call.requested.args, call.digest) {
-                Repetition::Fine => {}
-                Repetition::Warn => note = Some(LOOP_WARNING.to_owned()),
-                Repetition::End(times) => {
-                    looped.get_or_insert(Outcome::Loop { tool: call.requested.name.clone(), times });
-                }
-            }
-        }
-        let results: Vec<CallResult> = ended.into_iter().map(Ended::into_result).collect();
-        let has_calls = !results.is_empty();
-        self.cut_short = if end.stop == Stop::Length && !has_calls { self.cut_short + 1 } else { 0 };
-        let over = match &end.stop {
-            Stop::Refusal => Some(Outcome::Failed { reason: "the model declined to go on".to_owned() }),
-            _ if looped.is_some() => looped,
-            _ if has_calls => None,
-            Stop::End | Stop::Tools => Some(Outcome::Completed { text: wire.text(&end.message) }),
-            Stop::Length if self.cut_short >= CUT_SHORT => Some(Outcome::Limit {
-                name: "answer-tokens".to_owned(),
-                reason: format!("{CUT_SHORT} answers running were cut at their length"),
-            }),
-            Stop::Length => {
-                note = Some(GO_ON.to_owned());
-                None
-            }
-            Stop::Other(word) => Some(Outcome::Failed { reason: format!("the model stopped for `{word}`") }),
-        };
-        self.steps.push(Step { turn: end.turn, message: end.message, stop: end.stop, results, note });
-        over
     }
 }
 

@@ -108,6 +108,17 @@ impl Planned {
         }
     }
 
+    /// The end of a call that will not be run: what it came to, or that it was interrupted.
+    pub(crate) fn abandon(self) -> Ended {
+        match self.act {
+            Act::Over(end) => Ended::before(self.requested, end),
+            _ => {
+                let (text, is_error) = (INTERRUPTED.to_owned(), true);
+                Ended { call: self.call, requested: self.requested, digest: None, text, is_error }
+            }
+        }
+    }
+
     fn key(&self) -> Option<&str> {
         match &self.act {
             Act::Run { key, .. } => key.as_deref(),

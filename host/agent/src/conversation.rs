@@ -1,9 +1,18 @@
-//! The conversation as the wires see it: one step per turn.
+//! The conversation as the wires see it: rounds, each a message of the person and the turns that it led to.
 
 use serde_json::Value;
 
 use crate::call::CallId;
 use crate::journal::Stop;
+
+/// A message of the person, and the turns that followed.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Round {
+    /// The person's words.
+    pub message: String,
+    /// One per turn.
+    pub steps: Vec<Step>,
+}
 
 /// One turn: the model's message, and what its calls came to.
 #[derive(Debug, Clone, PartialEq)]

@@ -77,6 +77,10 @@ impl History {
         self.begun
     }
 
+    pub(crate) fn turns(&self) -> &[PastTurn] {
+        &self.turns
+    }
+
     pub(crate) fn into_turns(self) -> Vec<PastTurn> {
         self.turns
     }

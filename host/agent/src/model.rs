@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use crate::conversation::Step;
+use crate::conversation::Round;
 use crate::journal::{Stop, Usage};
 
 mod anthropic;
@@ -83,10 +83,17 @@ pub struct Prompt<'a> {
     pub system: &'a str,
     /// In the order in which they are sent.
     pub tools: &'a [ToolSpec],
-    /// The person's words.
-    pub message: &'a str,
-    /// Turns so far, each with the results of its calls.
-    pub steps: &'a [Step],
+    /// Rounds that are over, oldest first.
+    pub earlier: &'a [Round],
+    /// The round that goes on.
+    pub round: &'a Round,
+}
+
+impl<'a> Prompt<'a> {
+    /// All rounds, oldest first.
+    pub(crate) fn rounds(&self) -> impl Iterator<Item = &'a Round> {
+        self.earlier.iter().chain([self.round])
+    }
 }
 
 /// One provider's API.

@@ -197,6 +197,7 @@ impl Bench {
                 protocol: Protocol::Anthropic,
                 model: "m".to_owned(),
                 system: "s".to_owned(),
+                earlier: Vec::new(),
                 message: "hello".to_owned(),
                 max_turns: crate::limits::MAX_TURNS,
                 scratch_lost: false,

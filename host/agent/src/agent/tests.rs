@@ -1,5 +1,7 @@
 use super::*;
-use crate::limits::{LOOP_END, LOOP_WARN, MAX_TURNS};
+use crate::journal::Stop;
+use crate::limits::{CUT_SHORT, LOOP_END, LOOP_WARN, MAX_TURNS};
+use crate::streak::LOOP_WARNING;
 use crate::testing::{Bench, Reply, answer, calling, echo, saying, turn};
 use crate::tool::ToolResult;
 use crate::transport::TransportError;

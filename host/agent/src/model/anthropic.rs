@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 
 use super::{ANSWER_TOKENS, Arguments, Decoder, Prompt, Requested, Wire};
 
+use crate::conversation::CallResult;
+
 mod stream;
 
 /// The wire. Text, tool use and whatever else a message holds (thinking with its signature) go back as they came.
@@ -85,29 +87,29 @@ fn mark(block: &mut Value) {
 }
 
 fn messages(prompt: &Prompt<'_>) -> Vec<Value> {
-    let mut messages = vec![json!({ "role": "user", "content": [{ "type": "text", "text": prompt.message }] })];
-    for step in prompt.steps {
-        // An answer without a block is refused when it comes back.
-        if step.message["content"].as_array().is_some_and(|blocks| !blocks.is_empty()) {
-            messages.push(json!({ "role": "assistant", "content": step.message["content"] }));
-        }
-        let mut content: Vec<Value> = step
-            .results
-            .iter()
-            .map(|result| {
-                let mut block =
-                    json!({ "type": "tool_result", "tool_use_id": result.provider_id, "content": result.text });
-                if result.is_error {
-                    block["is_error"] = Value::Bool(true);
-                }
-                block
-            })
-            .collect();
-        // Results stand first: the API refuses text before them.
-        content.extend(step.note.iter().map(|note| json!({ "type": "text", "text": note })));
-        if !content.is_empty() {
-            messages.push(json!({ "role": "user", "content": content }));
+    let mut messages = Vec::new();
+    for round in prompt.rounds() {
+        messages.push(json!({ "role": "user", "content": [{ "type": "text", "text": round.message }] }));
+        for step in &round.steps {
+            // An answer without a block is refused when it comes back.
+            if step.message["content"].as_array().is_some_and(|blocks| !blocks.is_empty()) {
+                messages.push(json!({ "role": "assistant", "content": step.message["content"] }));
+            }
+            let mut content: Vec<Value> = step.results.iter().map(result).collect();
+            // Results stand first: the API refuses text before them.
+            content.extend(step.note.iter().map(|note| json!({ "type": "text", "text": note })));
+            if !content.is_empty() {
+                messages.push(json!({ "role": "user", "content": content }));
+            }
         }
     }
     messages
+}
+
+fn result(result: &CallResult) -> Value {
+    let mut block = json!({ "type": "tool_result", "tool_use_id": result.provider_id, "content": result.text });
+    if result.is_error {
+        block["is_error"] = Value::Bool(true);
+    }
+    block
 }

@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 
 use super::{Arguments, Decoder, LOCAL_CONTEXT_TOKENS, Prompt, Requested, Wire, openai};
 
+use crate::conversation::CallResult;
+
 mod stream;
 
 /// The wire. Its own API is used rather than the compatible one because only here the context can be asked for.
@@ -53,20 +55,22 @@ impl Wire for Ollama {
 }
 
 fn messages(prompt: &Prompt<'_>) -> Vec<Value> {
-    let mut messages = vec![
-        json!({ "role": "system", "content": prompt.system }),
-        json!({ "role": "user", "content": prompt.message }),
-    ];
-    for step in prompt.steps {
-        messages.push(step.message.clone());
-        messages.extend(step.results.iter().map(|result| {
-            let mut message = json!({ "role": "tool", "tool_name": result.tool, "content": result.text });
-            if !result.provider_id.is_empty() {
-                message["tool_call_id"] = json!(result.provider_id);
-            }
-            message
-        }));
-        messages.extend(step.note.iter().map(|note| json!({ "role": "user", "content": note })));
+    let mut messages = vec![json!({ "role": "system", "content": prompt.system })];
+    for round in prompt.rounds() {
+        messages.push(json!({ "role": "user", "content": round.message }));
+        for step in &round.steps {
+            messages.push(step.message.clone());
+            messages.extend(step.results.iter().map(result));
+            messages.extend(step.note.iter().map(|note| json!({ "role": "user", "content": note })));
+        }
     }
     messages
+}
+
+fn result(result: &CallResult) -> Value {
+    let mut message = json!({ "role": "tool", "tool_name": result.tool, "content": result.text });
+    if !result.provider_id.is_empty() {
+        message["tool_call_id"] = json!(result.provider_id);
+    }
+    message
 }

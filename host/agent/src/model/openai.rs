@@ -73,18 +73,18 @@ fn stored_arguments(text: &str) -> Arguments {
 }
 
 fn messages(prompt: &Prompt<'_>) -> Vec<Value> {
-    let mut messages = vec![
-        json!({ "role": "system", "content": prompt.system }),
-        json!({ "role": "user", "content": prompt.message }),
-    ];
-    for step in prompt.steps {
-        messages.push(step.message.clone());
-        messages.extend(
-            step.results
-                .iter()
-                .map(|result| json!({ "role": "tool", "tool_call_id": result.provider_id, "content": result.text })),
-        );
-        messages.extend(step.note.iter().map(|note| json!({ "role": "user", "content": note })));
+    let mut messages = vec![json!({ "role": "system", "content": prompt.system })];
+    for round in prompt.rounds() {
+        messages.push(json!({ "role": "user", "content": round.message }));
+        for step in &round.steps {
+            messages.push(step.message.clone());
+            messages.extend(
+                step.results.iter().map(
+                    |result| json!({ "role": "tool", "tool_call_id": result.provider_id, "content": result.text }),
+                ),
+            );
+            messages.extend(step.note.iter().map(|note| json!({ "role": "user", "content": note })));
+        }
     }
     messages
 }

@@ -2,7 +2,7 @@ use serde_json::json;
 
 use super::*;
 use crate::call::CallId;
-use crate::conversation::CallResult;
+use crate::conversation::{CallResult, Step};
 
 mod replay;
 mod requests;

@@ -120,3 +120,28 @@ async fn the_model_is_told_when_scratch_was_lost() {
         assert_eq!(bench.bodies()[0].to_string().contains(SCRATCH_LOST), lost);
     }
 }
+
+#[tokio::test]
+async fn a_new_message_continues_an_execution_that_is_over_and_runs_nothing_of_it_again() {
+    let (once, look) = tools();
+    let first = Bench::new(script()).tool(once).tool(look);
+    first.run().await;
+    // The whole of it, and one that died while a call was open.
+    let all = first.journal.commits.lock().unwrap().len();
+    for (kept, open) in [(all, false), (2, true)] {
+        let entries: Vec<Entry> = first.journal.commits.lock().unwrap()[..kept].iter().flatten().cloned().collect();
+        let (once, look) = tools();
+        let mut bench = Bench::new([saying("Again.")]).tool(once.clone()).tool(look.clone());
+        bench.task.message = "and now?".to_owned();
+        bench.task.earlier =
+            vec![Earlier { message: "hello".to_owned(), history: History::from_entries(entries).unwrap() }];
+        let finished = bench.run().await;
+        assert_eq!((finished.outcome, finished.turns), (completed("Again."), 1));
+        assert!(once.calls.lock().unwrap().is_empty() && look.calls.lock().unwrap().is_empty());
+        let sent = bench.bodies()[0]["messages"].as_array().unwrap().clone();
+        assert_eq!(sent[0]["content"][0]["text"], "hello");
+        assert_eq!(sent.last().unwrap()["content"][0]["text"], "and now?");
+        assert_eq!(bench.bodies()[0].to_string().matches(INTERRUPTED).count(), if open { 2 } else { 0 });
+        assert!(matches!(&bench.journal.entries()[0], Entry::TurnBegin(begin) if begin.turn == 1));
+    }
+}

@@ -28,7 +28,8 @@ fn steps(protocol: Protocol, count: u32) -> Vec<Step> {
 }
 
 fn body(protocol: Protocol, tools: &[ToolSpec], steps: &[Step]) -> String {
-    let prompt = Prompt { model: "m", system: "s", tools, message: "hello", steps };
+    let round = Round { message: "hello".to_owned(), steps: steps.to_vec() };
+    let prompt = Prompt { model: "m", system: "s", tools, earlier: &[], round: &round };
     String::from_utf8(protocol.wire().body(&prompt)).unwrap()
 }
 
