@@ -38,6 +38,7 @@ pub const SYSTEM: &[SystemRow] = &[
     row("/etc/hosts", "names of this machine"),
     row("/etc/host.conf", "resolver order"),
     row("/etc/gai.conf", "address order of getaddrinfo(3)"),
+    row("/etc/gitconfig", "git's settings of this machine; libgit2 fails where it is there and cannot be read"),
     row("/etc/protocols", "getprotobyname(3)"),
     row("/etc/services", "getservbyname(3)"),
     row("/etc/localtime", "local time"),

@@ -11,6 +11,9 @@ use super::{Folders, Person};
 
 /// Entries that close every PATH.
 const LAST_ENTRIES: &[&str] = &["/usr/local/bin", "/usr/bin", "/bin"];
+/// Variables of tool rows that name a folder which the tool also writes to. They are not passed on: only programs are
+/// granted there, read-only, and without the variable the tool keeps its caches in the jail's own home.
+const WRITTEN: &[&str] = &["CARGO_HOME", "GOPATH", "BUN_INSTALL"];
 /// Language of messages when the person has none.
 const DEFAULT_LANG: &str = "C.UTF-8";
 
@@ -28,11 +31,14 @@ impl Environment {
         let mut out = Environment { pairs: Vec::new() };
         for (name, value) in &person.environment {
             let Some(text) = name.to_str() else { continue };
-            let tool = tools::variables().any(|variable| variable == text);
+            let tool = tools::variables().any(|variable| variable == text) && !WRITTEN.contains(&text);
             let given = environment::is_always(text) || decide(policy, &Request::Env(text.to_owned())).is_allowed();
             if given || tool {
                 out.set(name, value);
             }
+        }
+        if level != Level::Full {
+            out.name_tool_folders(policy, person);
         }
         out.set("PATH", path(policy, person));
         out.set("HOME", folders.home.as_path());
@@ -45,6 +51,19 @@ impl Environment {
             }
         }
         out
+    }
+
+    /// Below full level HOME is another folder, so tools that look below it are told where their versions lie.
+    fn name_tool_folders(&mut self, policy: &Policy, person: &Person) {
+        for row in tools::TOOLS {
+            let Some(variable) = row.variable.filter(|variable| !WRITTEN.contains(variable)) else { continue };
+            let folder = person.home.join(row.default);
+            let granted =
+                |root: &stigmer_policy::Root| root.kind == RootKind::Tools && root.path.as_path().starts_with(&folder);
+            if self.get(variable).is_none() && policy.roots.iter().any(granted) {
+                self.set(variable, folder);
+            }
+        }
     }
 
     /// Sets one variable.
