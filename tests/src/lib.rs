@@ -1,1 +1,3 @@
 //! Cross-crate tests: scenarios, attacks, guests, compatibility.
+
+pub mod model_server;

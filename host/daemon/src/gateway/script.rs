@@ -1,0 +1,82 @@
+//! The scripted model: turns written down beforehand, each with what it expects of the tool results before it.
+//!
+//! It answers from inside the gateway as Anthropic Messages do, so runner, wire and retries are the real ones. A script
+//! that does not look at every tool result is refused: it would pass whatever the tools did. The format is described in
+//! `docs/scripted-model.md`.
+
+mod check;
+mod document;
+mod failure;
+mod fill;
+mod request;
+mod sse;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+
+pub use document::{ScriptError, TurnError};
+pub use failure::ScriptFailure;
+
+/// Largest script, in bytes.
+pub const SCRIPT_BYTES: usize = 1 << 20;
+
+/// A script, checked and with the execution's own paths filled in.
+#[derive(Debug)]
+pub struct Script {
+    turns: Vec<document::Turn>,
+    /// Turns that were answered so far: the furthest one.
+    played: AtomicUsize,
+}
+
+impl Script {
+    /// Checks a script's text. `places` are the values of its placeholders: `WORKSPACE`, `SCRATCH`, `HOME` …
+    ///
+    /// # Errors
+    /// [`ScriptError`], which names the turn.
+    pub fn parse(text: &str, places: &BTreeMap<String, String>) -> Result<Self, ScriptError> {
+        Ok(Script { turns: document::parse(text, places)?, played: AtomicUsize::new(0) })
+    }
+
+    /// How many turns it has.
+    #[must_use]
+    pub fn turns(&self) -> usize {
+        self.turns.len()
+    }
+
+    /// How many turns were never asked for. When an execution ends with some left, the run was not the script's.
+    #[must_use]
+    pub fn left(&self) -> usize {
+        self.turns.len().saturating_sub(self.played.load(Ordering::Acquire))
+    }
+
+    /// Answers one request. Which turn is due is read from the request (as many as the assistant has spoken), so a
+    /// repeated request gets the same answer.
+    ///
+    /// # Errors
+    /// [`ScriptFailure`]: the run is not the one that the script describes.
+    pub(super) fn answer(&self, model: &str, body: &[u8]) -> Result<Answer, ScriptFailure> {
+        let request = request::parse(body)?;
+        let due = request.spoken;
+        let turn = self.turns.get(due).ok_or(ScriptFailure::Ended { turns: self.turns.len() })?;
+        check::results(due + 1, turn, &request.results)?;
+        self.played.fetch_max(due + 1, Ordering::AcqRel);
+        let input = (body.len() as u64).div_ceil(4);
+        Ok(if request.stream {
+            Answer { content_type: "text/event-stream", pieces: sse::stream(model, due + 1, turn, input) }
+        } else {
+            Answer { content_type: "application/json", pieces: vec![sse::whole(model, due + 1, turn, input)] }
+        })
+    }
+}
+
+/// A response of the scripted model.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) content_type: &'static str,
+    pub(super) pieces: Vec<Bytes>,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,72 @@
+//! Holding results against expectations.
+
+use serde_json::Value;
+
+use super::document::{Check, Turn};
+use super::failure::{ScriptFailure, shorten};
+use super::request::ToolResult;
+
+/// Every expectation of `turn` against the results that came before it; the first one that is not met is the failure.
+pub(super) fn results(number: usize, turn: &Turn, results: &[ToolResult]) -> Result<(), ScriptFailure> {
+    if let Some(unknown) = results.iter().find(|result| turn.expects.iter().all(|it| it.id != result.id)) {
+        return Err(ScriptFailure::Unknown { turn: number, call: unknown.id.clone() });
+    }
+    for expect in &turn.expects {
+        let (call, tool) = (expect.id.clone(), expect.tool.clone());
+        let Some(result) = results.iter().find(|result| result.id == expect.id) else {
+            return Err(ScriptFailure::Missing { turn: number, call, tool });
+        };
+        let unmet = |what: String, expected: &str, got: &str| ScriptFailure::Unmet {
+            turn: number,
+            call: call.clone(),
+            tool: tool.clone(),
+            what,
+            expected: shorten(expected),
+            got: shorten(got),
+        };
+        if expect.is_error != result.is_error {
+            let as_words = |error| if error { "an error" } else { "no error" };
+            let got = format!("{}: {}", as_words(result.is_error), result.text);
+            return Err(unmet("is_error".to_owned(), as_words(expect.is_error), &got));
+        }
+        for check in &expect.checks {
+            one(check, &result.text).map_err(|(what, expected, got)| unmet(what, &expected, &got))?;
+        }
+    }
+    Ok(())
+}
+
+type Difference = (String, String, String);
+
+fn one(check: &Check, text: &str) -> Result<(), Difference> {
+    let differs = |what: &str, expected: &str| Err((what.to_owned(), expected.to_owned(), text.to_owned()));
+    match check {
+        Check::Equals(expected) if text != expected => differs("equals", expected),
+        Check::Contains(expected) if !text.contains(expected.as_str()) => differs("contains", expected),
+        Check::Matches(pattern) if !pattern.is_match(text) => differs("matches", pattern.as_str()),
+        Check::Json { pointer, value } => {
+            let what = format!("json {pointer}");
+            let Ok(whole) = serde_json::from_str::<Value>(text) else {
+                return differs(&what, &value.to_string());
+            };
+            match whole.pointer(pointer) {
+                Some(found) if same(found, value) => Ok(()),
+                Some(found) => Err((what, value.to_string(), found.to_string())),
+                None => Err((what, value.to_string(), format!("nothing there in {text}"))),
+            }
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Equal as values: `3` and `3.0` are, since tools and scripts write numbers differently.
+fn same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => a == b || (a.as_f64().is_some() && a.as_f64() == b.as_f64()),
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| same(a, b)))
+        }
+        _ => a == b,
+    }
+}
