@@ -1,4 +1,5 @@
 //! The two contracts, mapped to this crate's own types at the border.
 
+pub mod local;
 pub(crate) mod peer;
 pub mod runner;

@@ -14,11 +14,13 @@ pub mod gateway;
 pub mod home;
 pub mod id;
 pub mod request;
+pub mod serve;
 pub mod store;
 pub mod supervisor;
 
 pub use home::{Home, HomeError, Lock};
 pub use id::ExecutionId;
+pub use serve::{DaemonConfig, SandboxState, ServeError, serve};
 pub use store::{Store, StoreError};
 
 /// Lower-case hex.

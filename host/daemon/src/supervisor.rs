@@ -109,7 +109,10 @@ impl Supervisor {
             "schema": 1, "workspace": request.workspace, "provider": request.provider, "model": request.model,
             "sandbox": new.sandbox, "level": new.level, "approve": request.approve.name(), "resumes": request.resume,
         });
-        self.0.store.create(new, NewEvent::new("created", &body)).await?;
+        if let Err(error) = self.0.store.create(new, NewEvent::new("created", &body)).await {
+            self.0.upstreams.close(&id);
+            return Err(error.into());
+        }
         self.spawn(id.clone(), request, parent, 0, Some(prepared));
         Ok(id)
     }
@@ -272,4 +275,4 @@ impl Supervisor {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

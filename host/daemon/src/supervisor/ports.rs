@@ -59,6 +59,35 @@ pub trait Upstreams: Send + Sync + 'static {
     ) -> Result<Arc<dyn Model>, UpstreamError>;
     /// The plugins' way out, within `policy`.
     fn http(&self, execution: &ExecutionId, policy: &Policy, store: &Arc<Store>) -> Arc<dyn PluginHttp>;
+    /// Forgets an execution that has ended or is not started after all.
+    fn close(&self, execution: &ExecutionId);
+    /// Keeps a secret for this daemon's life, replacing one of the same name.
+    ///
+    /// # Errors
+    /// [`SecretError`] for a name or value that cannot be one.
+    fn set_secret(&self, name: &str, value: &str, origin: &str) -> Result<(), SecretError>;
+    /// Names of the kept secrets, with their origin; never a value.
+    fn secrets(&self) -> Vec<(String, String)>;
+    /// Forgets a secret; whether there was one.
+    fn delete_secret(&self, name: &str) -> bool;
+    /// The providers that are set up.
+    fn providers(&self) -> Vec<ProviderState>;
+}
+
+/// Why a secret was not kept; never its value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct SecretError(pub String);
+
+/// One provider, for `status`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderState {
+    /// Its name.
+    pub name: String,
+    /// Its base URL.
+    pub endpoint: String,
+    /// Where its key came from; empty: there is none.
+    pub key_origin: String,
 }
 
 /// Why there is no way out.

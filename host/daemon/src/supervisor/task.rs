@@ -352,7 +352,9 @@ impl Task {
             }
         }
         store.report_denials(&self.execution).await?;
-        match store.end(&self.execution, end.outcome, end.reason, end.text).await {
+        let stored = store.end(&self.execution, end.outcome, end.reason, end.text).await;
+        self.inner.upstreams.close(&self.execution);
+        match stored {
             Ok(()) | Err(StoreError::Ended(_)) => Ok(()),
             Err(error) => Err(error),
         }
