@@ -1,0 +1,152 @@
+//! What the host offers to an attack: listeners that count, and a process that must live.
+
+use std::collections::BTreeMap;
+use std::net::{TcpListener, UdpSocket};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::{Attack, CANARY};
+use crate::product::Product;
+
+/// Most bytes of a file that are compared.
+const MAX_COMPARED: usize = 1 << 20;
+
+pub(super) struct Host {
+    values: BTreeMap<String, String>,
+    reached: Arc<AtomicUsize>,
+    witness: Option<std::cell::RefCell<Child>>,
+}
+
+impl Host {
+    pub(super) fn new(product: &Product, attack: &Attack) -> Host {
+        let mut values = BTreeMap::new();
+        let text = |path: PathBuf| path.to_str().expect("temporary folders have plain paths").to_owned();
+        values.insert("workspace".to_owned(), text(product.workspace()));
+        values.insert("outside".to_owned(), text(product.outside()));
+        values.insert("home".to_owned(), text(product.home()));
+        values.insert("canary".to_owned(), CANARY.to_owned());
+        let mut host = Host { values, reached: Arc::new(AtomicUsize::new(0)), witness: None };
+        for name in &attack.host {
+            let value = host.offer(name, product);
+            host.values.insert(name.clone(), value);
+        }
+        host
+    }
+
+    fn offer(&mut self, name: &str, product: &Product) -> String {
+        match name {
+            "tcp" => {
+                let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+                let port = listener.local_addr().expect("a bound socket has an address").port();
+                self.count(move || listener.accept().is_ok());
+                port.to_string()
+            }
+            "udp" => {
+                let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback has a free port");
+                let port = socket.local_addr().expect("a bound socket has an address").port();
+                self.count(move || socket.recv(&mut [0; 16]).is_ok());
+                port.to_string()
+            }
+            "unix" => {
+                let path = product.outside().join("socket");
+                let listener = UnixListener::bind(&path).expect("a fresh folder takes a socket");
+                self.count(move || listener.accept().is_ok());
+                path.display().to_string()
+            }
+            "unix-datagram" => {
+                let path = product.outside().join("datagrams");
+                let socket = UnixDatagram::bind(&path).expect("a fresh folder takes a socket");
+                self.count(move || socket.recv(&mut [0; 16]).is_ok());
+                path.display().to_string()
+            }
+            "abstract" => {
+                static NEXT: AtomicUsize = AtomicUsize::new(0);
+                let name = format!("stigmer-test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::SeqCst));
+                let address = SocketAddr::from_abstract_name(&name).expect("a short name");
+                let listener = UnixListener::bind_addr(&address).expect("the name is free");
+                self.count(move || listener.accept().is_ok());
+                name
+            }
+            "witness" => {
+                let child = Command::new("sleep").arg("600").env("SECRET", CANARY).spawn().expect("sleep starts");
+                let pid = child.id().to_string();
+                self.witness = Some(std::cell::RefCell::new(child));
+                pid
+            }
+            other => panic!("the host offers no `{other}`"),
+        }
+    }
+
+    fn count(&self, mut next: impl FnMut() -> bool + Send + 'static) {
+        let reached = Arc::clone(&self.reached);
+        // Ends with the test's process: nothing here outlives it.
+        std::thread::spawn(move || {
+            while next() {
+                reached.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+    }
+
+    pub(super) fn fill(&self, text: &str) -> String {
+        self.values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
+    }
+
+    /// A control has reached the listeners on purpose; from now on nobody may.
+    pub(super) fn forget(&self) {
+        self.reached.store(0, Ordering::SeqCst);
+    }
+
+    pub(super) fn was_reached(&self) -> bool {
+        self.reached.load(Ordering::SeqCst) > 0
+    }
+
+    pub(super) fn witness_lives(&self) -> bool {
+        self.witness.as_ref().is_none_or(|child| matches!(child.borrow_mut().try_wait(), Ok(None)))
+    }
+
+    /// Everything that is at and below these paths.
+    pub(super) fn contents(&self, paths: &[String]) -> BTreeMap<PathBuf, String> {
+        let mut found = BTreeMap::new();
+        for path in paths {
+            let path = PathBuf::from(self.fill(path));
+            let path = if path.is_absolute() { path } else { Path::new(&self.values["workspace"]).join(path) };
+            take(&path, &mut found);
+        }
+        found
+    }
+}
+
+fn take(path: &Path, found: &mut BTreeMap<PathBuf, String>) {
+    use std::os::unix::fs::MetadataExt;
+    let Ok(metadata) = std::fs::symlink_metadata(path) else {
+        found.insert(path.to_owned(), "absent".to_owned());
+        return;
+    };
+    let kind = metadata.file_type();
+    if kind.is_dir() {
+        found.insert(path.to_owned(), format!("folder {:o}", metadata.mode()));
+        for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
+            take(&entry.path(), found);
+        }
+    } else if kind.is_file() {
+        let bytes = std::fs::read(path).unwrap_or_default();
+        let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_COMPARED)]).into_owned();
+        found.insert(path.to_owned(), format!("file {:o} {} {shown}", metadata.mode(), metadata.nlink()));
+    } else {
+        found.insert(path.to_owned(), format!("{kind:?}"));
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        if let Some(child) = &self.witness {
+            let mut child = child.borrow_mut();
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
