@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::path::PathBuf;
 
 use rustix::io::Errno;
 use stigmer_policy::request::plain;
@@ -21,6 +22,8 @@ pub enum PathFault {
         path: JailPath,
         /// The refusal, with its rule.
         denial: Box<Denial>,
+        /// What lies at the same path below the workspace, where something does: relative to the workspace.
+        instead: Option<PathBuf>,
     },
     /// On the protected list, or a folder that holds something on it.
     #[error("`{}` is protected", shown(path))]
@@ -168,6 +171,10 @@ impl PathFault {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
+            // Taking the root for `/` is the commonest mistake of models and people alike.
+            PathFault::Outside { instead: Some(below), .. } => {
+                Some(format!("did you mean `{}`?", plain(&below.to_string_lossy())))
+            }
             PathFault::AbsoluteLink { instead: Some(path), .. } => Some(format!("name `{}` itself", shown(path))),
             PathFault::AbsoluteLink { .. } => Some("make the link relative if it stays inside the root".to_owned()),
             PathFault::DanglingLink { .. } => Some("write to the link's target, or delete the link first".to_owned()),
@@ -199,7 +206,7 @@ impl PathFault {
         match denial.rule {
             Rule::ProtectedPaths => PathFault::Protected { path, denial },
             Rule::ReadOnlyRoot | Rule::SystemFiles => PathFault::ReadOnly { path, denial },
-            _ => PathFault::Outside { path, denial },
+            _ => PathFault::Outside { path, denial, instead: None },
         }
     }
 

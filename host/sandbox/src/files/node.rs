@@ -183,3 +183,47 @@ pub(super) fn wide(number: impl Into<u64>) -> u64 {
 pub(super) fn size(stat: &rustix::fs::Stat) -> u64 {
     u64::try_from(stat.st_size).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::disallowed_methods, reason = "tests build their own fixtures by path")]
+
+    use super::*;
+
+    #[test]
+    fn no_call_follows_a_link_that_was_swapped_in_and_none_waits() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("file"), "x").unwrap();
+        std::fs::create_dir(at("folder")).unwrap();
+        std::os::unix::fs::symlink("file", at("to-file")).unwrap();
+        std::os::unix::fs::symlink("folder", at("to-folder")).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, at("fifo"), Mode::from_raw_mode(0o600)).unwrap();
+        let handle = rustix::fs::open(folder.path(), OFlags::PATH, Mode::empty()).unwrap();
+        let (dir, path) = (Dir::from(handle), JailPath::absolute("/x").unwrap());
+        let open = |name: &str| open_file(&dir, OsStr::new(name), &path).map(|_| ()).map_err(|fault| fault.case());
+        assert_eq!(open("file"), Ok(()));
+        assert_eq!(open("to-file"), Err("changed-meanwhile"));
+        assert_eq!(open("folder"), Err("is-a-directory"));
+        assert_eq!(open("fifo"), Err("not-a-regular-file"));
+        let enter = |name: &str| open_folder(&dir, OsStr::new(name)).map(|_| ());
+        assert_eq!(enter("folder"), Ok(()));
+        assert_eq!(enter("to-folder"), Err(Errno::NOTDIR));
+        assert_eq!(enter("file"), Err(Errno::NOTDIR));
+        for (name, kind) in [("file", Kind::File), ("to-folder", Kind::Link), ("fifo", Kind::Fifo)] {
+            assert_eq!(look(&dir, OsStr::new(name)).unwrap().kind, kind);
+        }
+    }
+
+    #[test]
+    fn a_taken_name_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a"), "a").unwrap();
+        std::fs::write(folder.path().join("b"), "b").unwrap();
+        let dir = Dir::from(rustix::fs::open(folder.path(), OFlags::PATH, Mode::empty()).unwrap());
+        let take = |to: &str| take_free_name((&dir, OsStr::new("a")), (&dir, OsStr::new(to)), Kind::File);
+        assert_eq!(take("b"), Err(Errno::EXIST));
+        assert_eq!(take("c"), Ok(()));
+        assert_eq!(std::fs::read(folder.path().join("b")).unwrap(), b"b");
+    }
+}

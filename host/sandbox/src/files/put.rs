@@ -84,6 +84,7 @@ impl Roots {
     /// old content or the new. A replaced file keeps its permission bits (without set-id bits) and, where the kernel
     /// allows, its owner; its other attributes are new. Nothing is forced to the disk: after a power cut the old
     /// content may be back. A writer that is killed may leave a file named `.stigmer-put-*` behind.
+    /// Folders that were made for a put that then fails stay.
     ///
     /// # Errors
     /// [`PutError`]; a file with further hard links that this execution did not make is refused.

@@ -23,6 +23,10 @@ use super::roots::{Anchor, At, Roots};
 /// Links followed on one path, as many as the kernel's own limit (path_resolution(7)).
 const MAX_LINKS: usize = 40;
 
+/// Names looked at for one path. A link may hold a thousand `..`, each of which walks down anew; ordinary paths need
+/// some tens.
+const MAX_STEPS: usize = 20_000;
+
 /// What the caller wants to do at the place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Want {
@@ -105,8 +109,8 @@ pub(super) fn ask(roots: &Roots, want: Want, path: &JailPath) -> Result<(), Path
 
 /// Finds the place that `path` names: policy first, then the walk, then the policy about where the walk arrived.
 pub(super) fn resolve<'r>(roots: &'r Roots, path: &JailPath, want: Want, last: Last) -> Result<Place<'r>, PathFault> {
-    ask(roots, want, path)?;
-    let mut links = 0;
+    ask(roots, want, path).map_err(|fault| suggest(roots, fault))?;
+    let mut spent = Spent { links: 0, steps: 0 };
     let mut target = path.clone();
     loop {
         let Some(anchor) = roots.anchor(&target) else {
@@ -120,7 +124,7 @@ pub(super) fn resolve<'r>(roots: &'r Roots, path: &JailPath, want: Want, last: L
             _ => return Err(PathFault::NotADirectory { path: anchor.path.clone() }),
         };
         let walk = Walk { roots, anchor, root, asked: path, want, last, done: Vec::new(), link: None };
-        match walk.run(below, &mut links)? {
+        match walk.run(below, &mut spent)? {
             Arrived::Spot(spot) => {
                 if spot.path != *path {
                     ask(roots, want, &spot.path)?;
@@ -137,9 +141,30 @@ pub(super) fn resolve_write(roots: &Roots, path: &JailPath, last: Last) -> Resul
     match resolve(roots, path, Want::Write, last)? {
         Place::Spot(spot) => Ok(spot),
         Place::Listed { path, .. } => {
-            Err(PathFault::Outside { denial: outside(Want::Write, &path, "it is a system file"), path })
+            let denial = outside(Want::Write, &path, "files of the system are readable, not writable");
+            Err(PathFault::ReadOnly { path, denial })
         }
     }
+}
+
+/// Adds to a refusal what lies at the same path below the workspace: `/src/a` for `src/a`.
+fn suggest(roots: &Roots, fault: PathFault) -> PathFault {
+    let PathFault::Outside { path, denial, .. } = fault else { return fault };
+    let below = path.as_path().strip_prefix("/").unwrap_or(path.as_path()).to_owned();
+    let meant = roots.policy().workspace_root().and_then(|root| root.path.join(&below).ok());
+    let meant = meant.filter(|meant| ask(roots, Want::Read, meant).is_ok());
+    let there = meant.and_then(|meant| resolve(roots, &meant, Want::Read, Last::Follow).ok());
+    let instead = match there {
+        Some(Place::Spot(spot)) if spot.found.is_some() && !below.as_os_str().is_empty() => Some(below),
+        _ => None,
+    };
+    PathFault::Outside { path, denial, instead }
+}
+
+/// What one path may cost.
+struct Spent {
+    links: usize,
+    steps: usize,
 }
 
 enum Arrived {
@@ -162,7 +187,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn run(mut self, below: &Path, links: &mut usize) -> Result<Arrived, PathFault> {
+    fn run(mut self, below: &Path, spent: &mut Spent) -> Result<Arrived, PathFault> {
         let mut queue: VecDeque<Step> = steps(below, false).collect();
         let mut dir = self.reopen()?;
         loop {
@@ -176,9 +201,14 @@ impl Walk<'_> {
                 dir = self.reopen()?;
                 continue;
             };
+            spent.steps += 1;
+            if spent.steps > MAX_STEPS {
+                return Err(PathFault::LinkLoop { path: self.asked.clone() });
+            }
             let (name, from_link) = match step {
                 Step::Name { name, from_link } => (name, from_link),
                 Step::Up => {
+                    spent.steps += self.done.len();
                     if self.done.pop().is_none() {
                         let up = self.anchor.path.parent();
                         return self.leave(up.as_ref().map_or(Path::new("/"), JailPath::as_path), &queue, false);
@@ -196,8 +226,8 @@ impl Walk<'_> {
             match node.kind {
                 Kind::Link if queue.is_empty() && self.last == Last::Keep => {}
                 Kind::Link => {
-                    *links += 1;
-                    if *links > MAX_LINKS {
+                    spent.links += 1;
+                    if spent.links > MAX_LINKS {
                         return Err(PathFault::LinkLoop { path: self.asked.clone() });
                     }
                     let text = node.target().map_err(|errno| PathFault::from_errno("read the link", &here, errno))?;

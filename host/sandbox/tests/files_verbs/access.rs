@@ -108,6 +108,25 @@ fn every_verb_answers_by_case() {
 }
 
 #[test]
+fn a_path_that_takes_the_root_for_the_top_is_refused_with_what_was_meant() {
+    let world = fixture();
+    let read = |text: &str| world.roots.read(&world.at(text), Default::default());
+    let error = read("/dir/in.txt").unwrap_err();
+    assert_eq!((error.case(), error.hint().as_deref()), ("outside", Some("did you mean `dir/in.txt`?")));
+    let error = read("/dir/none.txt").unwrap_err();
+    assert_eq!((error.case(), error.hint()), ("outside", None));
+    assert_eq!(read("dir/in.txt").unwrap().bytes, b"a\n");
+}
+
+#[test]
+fn a_message_is_one_line_whatever_the_name() {
+    let world = fixture();
+    let error = world.roots.read(&world.at("a\nb\u{1b}[31m"), Default::default()).unwrap_err();
+    let text = error.to_string();
+    assert!(!text.contains(['\n', '\u{1b}']) && text.contains("a\\nb"), "{text}");
+}
+
+#[test]
 fn a_root_is_neither_written_removed_nor_renamed() {
     let world = fixture();
     let work = JailPath::absolute(world.top.join("work")).unwrap();

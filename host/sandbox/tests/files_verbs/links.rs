@@ -135,6 +135,17 @@ fn nothing_is_made_through_a_dangling_link_or_a_loop() {
 }
 
 #[test]
+fn a_link_that_climbs_a_thousand_times_ends() {
+    let world = fixture();
+    let deep = vec!["d"; 60].join("/");
+    world.file(&format!("{deep}/a.txt"), "a");
+    world.link(&format!("{deep}/wander"), format!("{}a.txt", "../d/".repeat(800)));
+    world.link(&format!("{deep}/short"), format!("{}a.txt", "../d/".repeat(50)));
+    assert_eq!(run(&world, Verb::Read, &world.at(format!("{deep}/wander"))).0, "link-loop");
+    assert_eq!(run(&world, Verb::Read, &world.at(format!("{deep}/short"))).0, "ok");
+}
+
+#[test]
 fn a_listing_says_where_links_lead() {
     let world = fixture();
     let listing = world.roots.ls(&world.at("."), 100).unwrap();

@@ -14,6 +14,15 @@ fn rounds() -> usize {
     if std::env::var_os("STIGMER_LONG").is_some_and(|value| value == OsStr::new("1")) { 10_000 } else { 2_000 }
 }
 
+/// Ends the swapping also when an assertion fails, which would else wait for it for ever.
+struct EndAtDrop<'a>(&'a AtomicBool);
+
+impl Drop for EndAtDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Runs `verbs` for all rounds while another thread exchanges the two names without pause.
 fn while_swapping(world: &World, one: &str, other: &str, mut verbs: impl FnMut(usize)) {
     let (one, other) = (world.disk(one), world.disk(other));
@@ -28,6 +37,7 @@ fn while_swapping(world: &World, one: &str, other: &str, mut verbs: impl FnMut(u
                 };
             }
         });
+        let _end = EndAtDrop(&done);
         for round in 0..rounds() {
             let before = swaps.load(Ordering::Relaxed);
             verbs(round);
@@ -36,7 +46,6 @@ fn while_swapping(world: &World, one: &str, other: &str, mut verbs: impl FnMut(u
                 std::thread::yield_now();
             }
         }
-        done.store(true, Ordering::Relaxed);
     });
 }
 
@@ -70,6 +79,7 @@ fn a_folder_swapped_for_a_link_outside_never_leads_there() {
     world.file("d/secret.txt", "inside");
     world.file("d/sub/x.txt", "inside");
     world.link("swap", "../outside");
+    std::fs::write(world.top.join("outside/canary"), SECRET).unwrap();
     let before = world.outside();
     let mut tally = Tally::default();
     while_swapping(&world, "d", "swap", |round| {
@@ -95,6 +105,30 @@ fn a_folder_swapped_for_a_link_outside_never_leads_there() {
     });
     assert_eq!(world.outside(), before);
     assert!(tally.ok > 0 && tally.refused > 0, "ok {} refused {} other {}", tally.ok, tally.refused, tally.other);
+}
+
+#[test]
+fn a_file_swapped_for_a_link_outside_is_never_read() {
+    let world = World::new();
+    world.file("f", "inside");
+    world.link("g", "../outside/secret.txt");
+    let path = world.at("f");
+    let (mut ok, mut refused) = (0, 0);
+    while_swapping(&world, "f", "g", |round| {
+        for _ in 0..20 {
+            match world.roots.read(&path, ReadOptions::default()) {
+                Ok(read) => {
+                    assert_eq!(read.bytes, b"inside", "round {round}");
+                    ok += 1;
+                }
+                Err(error) => {
+                    assert!(matches!(error.case(), "link-outside" | "changed-meanwhile"), "round {round}: {error}");
+                    refused += 1;
+                }
+            }
+        }
+    });
+    assert!(ok > 0 && refused > 0, "{ok} {refused}");
 }
 
 #[test]

@@ -14,6 +14,19 @@ fn roots_are_shared_between_threads() {
 }
 
 #[test]
+fn the_handle_of_a_root_serves_other_walls() {
+    let world = World::new();
+    world.file("a.txt", "a");
+    let dir = world.roots.dir(&world.at(".")).unwrap();
+    let names: Vec<_> = dir.entries().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["a.txt"]);
+    dir.write("b.txt", b"b").unwrap();
+    assert_eq!(world.content("b.txt"), "b");
+    assert!(dir.read("../outside/secret.txt").is_err());
+    assert!(world.roots.dir(&world.at("a.txt")).is_none());
+}
+
+#[test]
 fn a_root_must_exist_be_a_folder_and_have_no_link_on_its_way() {
     let world = World::new();
     world.file("file", "");
