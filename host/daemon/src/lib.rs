@@ -17,6 +17,7 @@ pub mod request;
 pub mod serve;
 pub mod store;
 pub mod supervisor;
+pub mod upstreams;
 
 pub use home::{Home, HomeError, Lock};
 pub use id::ExecutionId;

@@ -92,7 +92,7 @@ impl Supervisor {
         };
         let id = ExecutionId::new();
         let prepared = self.0.prepare.prepare(&id, &request).await?;
-        self.0.upstreams.model(&id, &request, &self.0.store).await?;
+        self.0.upstreams.model(&id, &request, &prepared.work, &self.0.store).await?;
         let level = prepared.level;
         let new = NewExecution {
             id: id.clone(),
@@ -134,9 +134,7 @@ impl Supervisor {
                     continue;
                 }
             };
-            if let Err(error @ UpstreamError::NeedsKey { .. }) =
-                self.0.upstreams.model(&row.id, &request, &self.0.store).await
-            {
+            if let Err(error @ UpstreamError::NeedsKey { .. }) = self.0.upstreams.check(&request) {
                 if row.state != "needs_key" {
                     let event = NewEvent::new("parked", &serde_json::json!({ "for": "key" }));
                     let store = &self.0.store;

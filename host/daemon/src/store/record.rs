@@ -332,21 +332,18 @@ impl Store {
         .await
     }
 
-    /// Adds what a turn used; gives the sum.
+    /// Writes down what an execution used up to now.
     ///
     /// # Errors
     /// [`StoreError::NoExecution`].
-    pub async fn add_usage(&self, execution: &ExecutionId, more: Usage) -> Result<Usage, StoreError> {
+    pub async fn set_usage(&self, execution: &ExecutionId, used: Usage) -> Result<(), StoreError> {
         let id = execution.clone();
         self.write_for(execution, move |connection| {
-            let query = "INSERT INTO usage VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO UPDATE SET
-                turns = turns + excluded.turns, input = input + excluded.input, output = output + excluded.output,
-                cache_read = cache_read + excluded.cache_read, cache_write = cache_write + excluded.cache_write,
-                cost_micros = cost_micros + excluded.cost_micros";
-            let [turns, input, output] = [more.turns, more.input, more.output].map(u64::cast_signed);
-            let [read, write, cost] = [more.cache_read, more.cache_write, more.cost_micros].map(u64::cast_signed);
+            let query = "INSERT OR REPLACE INTO usage VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+            let [turns, input, output] = [used.turns, used.input, used.output].map(u64::cast_signed);
+            let [read, write, cost] = [used.cache_read, used.cache_write, used.cost_micros].map(u64::cast_signed);
             connection.execute(query, params![id.as_str(), turns, input, output, read, write, cost])?;
-            usage(connection, id.as_str())
+            Ok(())
         })
         .await
     }

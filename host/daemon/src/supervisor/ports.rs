@@ -47,7 +47,13 @@ pub struct PrepareError {
 /// Makes the ways out of one execution.
 #[async_trait]
 pub trait Upstreams: Send + Sync + 'static {
-    /// The model of `request`, metered against its budget; what it uses is added to the store's record.
+    /// Whether there is a key for what `request` asks.
+    ///
+    /// # Errors
+    /// [`UpstreamError::NeedsKey`] when the provider has none.
+    fn check(&self, request: &RunRequest) -> Result<(), UpstreamError>;
+    /// The model of `request`, metered against its budget; what it uses is written to the store. `work` says what the
+    /// paths in a script stand for.
     ///
     /// # Errors
     /// [`UpstreamError::NeedsKey`] when the provider has none.
@@ -55,6 +61,7 @@ pub trait Upstreams: Send + Sync + 'static {
         &self,
         execution: &ExecutionId,
         request: &RunRequest,
+        work: &ExecutionWork,
         store: &Arc<Store>,
     ) -> Result<Arc<dyn Model>, UpstreamError>;
     /// The plugins' way out, within `policy`.

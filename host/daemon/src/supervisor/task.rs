@@ -304,7 +304,7 @@ impl Task {
 
     async fn serve_runner(&mut self, prepared: &Prepared, scratch_lost: bool) -> Result<std::os::fd::OwnedFd, Input> {
         let store = &self.inner.store;
-        let model = self.inner.upstreams.model(&self.execution, &self.request, store).await;
+        let model = self.inner.upstreams.model(&self.execution, &self.request, &prepared.work, store).await;
         let model = model.map_err(|error| Input::Refused(error.to_string()))?;
         let ports = Ports {
             journal: Arc::new(StoreJournal {

@@ -229,15 +229,21 @@ pub(crate) struct FakeUpstreams {
 
 #[async_trait]
 impl Upstreams for FakeUpstreams {
+    fn check(&self, request: &RunRequest) -> Result<(), UpstreamError> {
+        if request.provider != "script" && !self.keys.lock().unwrap().contains_key(&request.provider) {
+            return Err(UpstreamError::NeedsKey { provider: request.provider.clone() });
+        }
+        Ok(())
+    }
+
     async fn model(
         &self,
         _: &ExecutionId,
         request: &RunRequest,
+        _: &ExecutionWork,
         _: &Arc<Store>,
     ) -> Result<Arc<dyn Model>, UpstreamError> {
-        if request.provider != "script" && !self.keys.lock().unwrap().contains_key(&request.provider) {
-            return Err(UpstreamError::NeedsKey { provider: request.provider.clone() });
-        }
+        self.check(request)?;
         Ok(Arc::new(NoModel))
     }
 
