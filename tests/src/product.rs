@@ -27,7 +27,8 @@ impl Product {
     pub fn fresh() -> Product {
         let executable = std::env::var_os("STIGMER_BIN").map_or_else(beside_the_tests, PathBuf::from);
         assert!(executable.is_file(), "build the product first (`cargo build`): no file at {}", executable.display());
-        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        // Not below /tmp, which is scratch inside: what lies outside must be outside.
+        let folder = tempfile::tempdir_in("/var/tmp").expect("a temporary folder can be made");
         let product = Product { executable, folder };
         for name in ["home", "workspace", "outside"] {
             std::fs::create_dir(product.folder.path().join(name)).expect("a fresh folder takes new ones");

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use stigmer_policy::JailPath;
+use stigmer_policy::{JailPath, RootKind};
 use stigmer_sandbox::message::{Ended, FromInit, Job};
 
 use super::walls::{Standing, Walls};
@@ -75,9 +75,11 @@ impl PutCommand {
     pub(crate) fn execute(self, printer: &Printer) -> Result<ExitCode, Failure> {
         let standing = self.walls.start(printer)?;
         let path = resolve(&standing, "put", &self.path)?;
-        if let Some(scratch) = standing.scratch_ends.as_ref().filter(|scratch| path.is_within(scratch)) {
-            let error = anyhow::anyhow!("put: `{path}` lies in scratch (`{scratch}`) and would not outlive this call");
-            return Err(Failure::said_no(error).hint(Some("keep scratch between calls: `--scratch DIR`".to_owned())));
+        let in_scratch = standing.policy.root_of(&path).is_some_and(|root| root.kind == RootKind::Scratch);
+        if in_scratch && standing.scratch_ends {
+            return Err(Failure::said_no(anyhow::anyhow!(
+                "put: `{path}` lies in scratch and would not outlive this call; keep scratch with `--scratch DIR`"
+            )));
         }
         run(&standing, "put", vec![text(&path)])
     }

@@ -57,8 +57,9 @@ pub(crate) struct Standing {
     pub(crate) jail: Jail,
     pub(crate) workspace: JailPath,
     pub(crate) environment: Environment,
+    pub(crate) policy: Policy,
     /// Scratch lives for this call only.
-    pub(crate) scratch_ends: Option<JailPath>,
+    pub(crate) scratch_ends: bool,
     // Removed after the jail is gone: fields are dropped in order.
     _run: Option<RunFolder>,
 }
@@ -128,9 +129,9 @@ impl Walls {
             RunFolder::write(&plan.home_files).context("could not fill the home of commands")?;
         }
         let environment = Environment::of(&policy, level, person, &folders);
-        let scratch_ends = scratch.is_none().then(|| folders.scratch.clone());
+        let scratch_ends = scratch.is_none();
         let jail = start(plan)?;
-        Ok(Standing { jail, workspace, environment, scratch_ends, _run: run })
+        Ok(Standing { jail, workspace, environment, policy, scratch_ends, _run: run })
     }
 
     #[expect(clippy::disallowed_methods, reason = "the identity of a folder that was just made or recognised")]
