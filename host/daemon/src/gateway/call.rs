@@ -145,7 +145,7 @@ impl Gateway {
         let sent = self.egress.send(&provider.reach(self.limits.clone()), request).await;
         let response = sent.map_err(|source| {
             turn.refund();
-            GatewayError::Egress { provider: call.provider.clone(), source }
+            GatewayError::Egress { provider: call.provider.clone(), source: Box::new(source) }
         })?;
         let redactor = self.redactor();
         let text = |name: &&str| {

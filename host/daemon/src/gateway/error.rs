@@ -73,15 +73,21 @@ pub enum GatewayError {
     },
     /// The scripted model saw something else than its script expects. Ends the execution.
     #[error("the scripted model stopped")]
-    Script(#[from] ScriptFailure),
+    Script(#[source] Box<ScriptFailure>),
     /// The request did not get through.
     #[error("could not reach the provider `{provider}`")]
     Egress {
         /// The provider.
         provider: String,
         /// Why.
-        source: EgressError,
+        source: Box<EgressError>,
     },
+}
+
+impl From<ScriptFailure> for GatewayError {
+    fn from(failure: ScriptFailure) -> Self {
+        GatewayError::Script(Box::new(failure))
+    }
 }
 
 impl GatewayError {

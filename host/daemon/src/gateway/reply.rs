@@ -81,7 +81,7 @@ impl ReplyBody {
         match &mut self.source {
             Source::Provider(body) => Pin::new(body)
                 .poll_next(cx)
-                .map_err(|source| GatewayError::Egress { provider: self.provider.clone(), source }),
+                .map_err(|source| GatewayError::Egress { provider: self.provider.clone(), source: Box::new(source) }),
             Source::Script(pieces) => Poll::Ready(pieces.pop_front().map(Ok)),
         }
     }

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 
 pub use document::{ScriptError, TurnError};
-pub use failure::ScriptFailure;
+pub use failure::{Difference, ScriptFailure};
 
 /// Largest script, in bytes.
 pub const SCRIPT_BYTES: usize = 1 << 20;

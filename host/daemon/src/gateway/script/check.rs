@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::document::{Check, Turn};
-use super::failure::{ScriptFailure, shorten};
+use super::failure::{Difference, ScriptFailure};
 use super::request::ToolResult;
 
 /// Every expectation of `turn` against the results that came before it; the first one that is not met is the failure.
@@ -16,30 +16,26 @@ pub(super) fn results(number: usize, turn: &Turn, results: &[ToolResult]) -> Res
         let Some(result) = results.iter().find(|result| result.id == expect.id) else {
             return Err(ScriptFailure::Missing { turn: number, call, tool });
         };
-        let unmet = |what: String, expected: &str, got: &str| ScriptFailure::Unmet {
+        let unmet = |difference| ScriptFailure::Unmet {
             turn: number,
             call: call.clone(),
             tool: tool.clone(),
-            what,
-            expected: shorten(expected),
-            got: shorten(got),
+            difference: Box::new(difference),
         };
         if expect.is_error != result.is_error {
             let as_words = |error| if error { "an error" } else { "no error" };
             let got = format!("{}: {}", as_words(result.is_error), result.text);
-            return Err(unmet("is_error".to_owned(), as_words(expect.is_error), &got));
+            return Err(unmet(Difference::new("is_error", as_words(expect.is_error), &got)));
         }
         for check in &expect.checks {
-            one(check, &result.text).map_err(|(what, expected, got)| unmet(what, &expected, &got))?;
+            one(check, &result.text).map_err(unmet)?;
         }
     }
     Ok(())
 }
 
-type Difference = (String, String, String);
-
 fn one(check: &Check, text: &str) -> Result<(), Difference> {
-    let differs = |what: &str, expected: &str| Err((what.to_owned(), expected.to_owned(), text.to_owned()));
+    let differs = |what: &str, expected: &str| Err(Difference::new(what, expected, text));
     match check {
         Check::Equals(expected) if text != expected => differs("equals", expected),
         Check::Contains(expected) if !text.contains(expected.as_str()) => differs("contains", expected),
@@ -51,8 +47,8 @@ fn one(check: &Check, text: &str) -> Result<(), Difference> {
             };
             match whole.pointer(pointer) {
                 Some(found) if same(found, value) => Ok(()),
-                Some(found) => Err((what, value.to_string(), found.to_string())),
-                None => Err((what, value.to_string(), format!("nothing there in {text}"))),
+                Some(found) => Err(Difference::new(&what, &value.to_string(), &found.to_string())),
+                None => Err(Difference::new(&what, &value.to_string(), &format!("nothing there in {text}"))),
             }
         }
         _ => Ok(()),

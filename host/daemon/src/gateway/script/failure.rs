@@ -1,5 +1,7 @@
 //! What a script expected, and what came.
 
+use std::fmt;
+
 /// Bytes of an expected or received text that a failure shows.
 const SHOWN: usize = 2000;
 
@@ -8,9 +10,7 @@ const SHOWN: usize = 2000;
 #[non_exhaustive]
 pub enum ScriptFailure {
     /// A result is not as expected.
-    #[error(
-        "turn {turn}: the result of `{tool}` (call `{call}`) is not as expected\n{what}\n  expected: {expected}\n  got:      {got}"
-    )]
+    #[error("turn {turn}: the result of `{tool}` (call `{call}`) is not as expected\n{difference}")]
     Unmet {
         /// Turn that expected it, from 1.
         turn: usize,
@@ -18,12 +18,8 @@ pub enum ScriptFailure {
         call: String,
         /// Its tool.
         tool: String,
-        /// Which check: `equals`, `contains`, `matches`, `json /a/b`, `is_error`.
-        what: String,
-        /// What the script says, shortened.
-        expected: String,
-        /// What came, shortened.
-        got: String,
+        /// What differs.
+        difference: Box<Difference>,
     },
     /// A call without a result.
     #[error("turn {turn}: there is no result of `{tool}` (call `{call}`)")]
@@ -57,6 +53,29 @@ pub enum ScriptFailure {
     },
 }
 
+/// One check that is not met.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// Which check: `equals`, `contains`, `matches`, `json /a/b`, `is_error`.
+    pub what: String,
+    /// What the script says, shortened.
+    pub expected: String,
+    /// What came, shortened.
+    pub got: String,
+}
+
+impl Difference {
+    pub(super) fn new(what: &str, expected: &str, got: &str) -> Self {
+        Difference { what: what.to_owned(), expected: shorten(expected), got: shorten(got) }
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n  expected: {}\n  got:      {}", self.what, self.expected, self.got)
+    }
+}
+
 impl ScriptFailure {
     /// What a person can do about it.
     #[must_use]
@@ -71,7 +90,7 @@ impl ScriptFailure {
 }
 
 /// The beginning of a text, with what is left out counted.
-pub(super) fn shorten(text: &str) -> String {
+fn shorten(text: &str) -> String {
     if text.len() <= SHOWN {
         return text.to_owned();
     }

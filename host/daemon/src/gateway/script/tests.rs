@@ -89,7 +89,7 @@ fn the_second_turn_needs_each_result_as_expected() {
     ] {
         let failure = script.answer("m", &second(results.clone(), true)).unwrap_err();
         assert!(
-            matches!(&failure, ScriptFailure::Unmet { what: it, turn: 2, .. } if it == what),
+            matches!(&failure, ScriptFailure::Unmet { difference, turn: 2, .. } if difference.what == what),
             "{results} {failure}"
         );
         assert!(failure.to_string().contains("expected: ") && failure.to_string().contains("got: "));
@@ -97,7 +97,7 @@ fn the_second_turn_needs_each_result_as_expected() {
     let mut error = result("call_1_2", "x");
     error["is_error"] = json!(true);
     let failure = script.answer("m", &second(json!([result("profile", ROWS), error]), true)).unwrap_err();
-    assert!(matches!(failure, ScriptFailure::Unmet { what, .. } if what == "is_error"));
+    assert!(matches!(failure, ScriptFailure::Unmet { difference, .. } if difference.what == "is_error"));
     let failure = script.answer("m", &second(json!([result("profile", ROWS)]), true)).unwrap_err();
     assert!(matches!(failure, ScriptFailure::Missing { .. }));
     let more = json!([result("profile", ROWS), result("call_1_2", "x"), result("evil", "x")]);
