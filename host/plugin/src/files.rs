@@ -6,8 +6,6 @@
 
 mod host;
 mod ops;
-#[cfg(test)]
-mod tests;
 mod walk;
 mod wall;
 

@@ -13,8 +13,9 @@ pub const TABLE_ELEMENTS: usize = 100_000;
 pub const HOST_RESOURCES: usize = 4096;
 /// Component-level handles that one call may hold at once.
 pub const HANDLES: usize = 10_000;
-/// Bytes that one host call may take from the guest: strings and lists are copied before they are looked at.
-pub const HOST_CALL_BYTES: usize = 16 << 20;
+/// Bytes that one host call, or a result, may bring from the guest, as they lie in the host's memory: text counts once,
+/// each item of a list about 40 bytes. wasmtime's own default.
+pub const HOST_CALL_BYTES: usize = 128 << 20;
 /// Random bytes over a whole call. Key material and seeds need a few hundred.
 pub const RANDOM_BYTES: u64 = 64 << 20;
 /// Bytes kept of stdout, and of stderr; further ones are counted and dropped.

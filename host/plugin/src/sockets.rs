@@ -4,7 +4,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use stigmer_policy::{Decision, Request, Rule};
-use wasmtime::component::{ComponentNamedList, ComponentType, Lift, Linker, LinkerInstance, Lower, Resource, ResourceType};
+use wasmtime::component::{
+    ComponentNamedList, ComponentType, Lift, Linker, LinkerInstance, Lower, Resource, ResourceType,
+};
 use wasmtime::{Result, StoreContextMut};
 use wasmtime_wasi::p2::bindings::sockets::network::{ErrorCode, IpAddressFamily, IpSocketAddress, Network};
 use wasmtime_wasi::p2::bindings::sockets::tcp::ShutdownType;
@@ -172,9 +174,11 @@ fn deny(state: &mut State, (host, port): (String, u16)) {
     let subject = if port == 0 { format!("resolve {host}") } else { format!("connect {host}:{port}") };
     let denial = match state.gate.decide(&Request::Connect { host, port }) {
         Decision::Deny(denial) => denial,
-        Decision::Allow { .. } => {
-            not_granted(Rule::DefaultDeny, subject, "plugins have no sockets; listed hosts are reached by HTTP only".into())
-        }
+        Decision::Allow { .. } => not_granted(
+            Rule::DefaultDeny,
+            subject,
+            "plugins have no sockets; listed hosts are reached by HTTP only".into(),
+        ),
     };
     state.denials.push(denial);
 }

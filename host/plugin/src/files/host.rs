@@ -6,11 +6,11 @@ use rustix::fs::{Stat, Timespec, Timestamps};
 use wasmtime::component::Resource;
 use wasmtime_wasi::filesystem::{Descriptor, Dir, File, FsPerms, OpenMode};
 use wasmtime_wasi::p2::bindings::clocks::wall_clock::Datetime;
+use wasmtime_wasi::p2::bindings::filesystem::preopens;
 use wasmtime_wasi::p2::bindings::filesystem::types::{
     self, DescriptorFlags, DescriptorStat, DescriptorType, ErrorCode, HostDescriptor, HostDirectoryEntryStream,
     NewTimestamp, OpenFlags, PathFlags,
 };
-use wasmtime_wasi::p2::bindings::filesystem::preopens;
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
 
 use super::ops::{self, How, Opened};
@@ -209,12 +209,7 @@ impl HostDescriptor for FilesView<'_> {
         self.work(move |wall| ops::read_link(wall, &base, &path)).await
     }
 
-    async fn metadata_hash_at(
-        &mut self,
-        fd: Fd,
-        flags: PathFlags,
-        path: String,
-    ) -> FsResult<types::MetadataHashValue> {
+    async fn metadata_hash_at(&mut self, fd: Fd, flags: PathFlags, path: String) -> FsResult<types::MetadataHashValue> {
         let base = self.base(&fd)?;
         let follow = flags.contains(PathFlags::SYMLINK_FOLLOW);
         Ok(identity(&self.work(move |wall| ops::stat(wall, &base, &path, follow)).await?))

@@ -209,13 +209,7 @@ pub(crate) fn read_link(wall: &Wall, base: &Base, path: &str) -> Result<String, 
     Ok(target.into_string().map_err(|_| Errno::ILSEQ)?)
 }
 
-pub(crate) fn set_times(
-    wall: &Wall,
-    base: &Base,
-    path: &str,
-    follow: bool,
-    times: &Timestamps,
-) -> Result<(), Refusal> {
+pub(crate) fn set_times(wall: &Wall, base: &Base, path: &str, follow: bool, times: &Timestamps) -> Result<(), Refusal> {
     let found = wall.find(base, path, follow, Ask::Write)?;
     wall.may_write(&found)?;
     match &found.place.name {

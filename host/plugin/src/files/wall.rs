@@ -90,7 +90,8 @@ impl Wall {
             Decision::Allow { .. } if inside => not_granted(
                 Rule::OutsideRoots,
                 subject,
-                "a link or `..` leaves the folder it starts from; only relative links that stay inside are followed".into(),
+                "a link or `..` leaves the folder it starts from; only relative links that stay inside are followed"
+                    .into(),
             ),
             Decision::Allow { .. } => {
                 not_granted(Rule::OutsideRoots, subject, "no folder that this plugin was granted holds it".into())
