@@ -7,7 +7,7 @@ use wasmtime::component::ResourceTableError;
 use wasmtime::{Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
-use crate::engine::WASM_STACK_BYTES;
+use crate::engine::{CORE_INSTANCES_PER_CALL, WASM_STACK_BYTES};
 use crate::inspect::Tool;
 use crate::json::{ArgumentError, WriteError};
 use crate::limits::{HANDLES, Limit, LimitError, Meter};
@@ -157,7 +157,7 @@ pub(crate) fn classify(plugin: &Plugin, tool: &Tool, meter: &Meter, error: &wasm
         return fixed(Limit::Handles, HANDLES);
     }
     if text.contains("resource limit exceeded") {
-        return CallError::Limit(LimitError { limit: Limit::Instances, allowed: 0, wanted: None });
+        return fixed(Limit::Instances, CORE_INSTANCES_PER_CALL as usize);
     }
     let backtrace = error.downcast_ref::<WasmBacktrace>().map(frames).unwrap_or_default();
     let kind = match trap {

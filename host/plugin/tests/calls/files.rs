@@ -3,16 +3,17 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use stigmer_plugin::{CallLimits, CallOutcome, Grants};
-use stigmer_policy::{Access, Rule};
+use stigmer_policy::policy::Places;
+use stigmer_policy::{Access, JailPath, Policy, Rule};
 
 use crate::support::{Workspace, call, guest, nothing, rules, said_no};
 
 fn run(function: &str, args: Value, grants: &Grants) -> CallOutcome {
-    thread_local!(static GUEST: stigmer_plugin::Plugin = guest("plugin_fs"));
-    GUEST.with(|plugin| call(plugin, &format!("g_guest_{function}"), args, grants, &CallLimits::default()))
+    call(&guest("plugin_fs"), &format!("g_guest_{function}"), args, grants, &CallLimits::default())
 }
 
 #[track_caller]
@@ -150,6 +151,31 @@ fn protected_paths_hold_against_every_verb_and_by_every_way() {
     fs::remove_dir_all(work.root.join(".git")).unwrap();
     // A folder that would bring a hook into place.
     refused(&run("rename", json!({"from": p("good"), "to": p(".git")}), &grants), Rule::ProtectedPaths);
+}
+
+/// The product's own policy in the place of the small one: its rules reach plugins as they are.
+#[test]
+fn the_default_policy_holds_for_plugins() {
+    let work = Workspace::new();
+    let absolute = |path: &Path| JailPath::absolute(path).unwrap();
+    let places = Places::new(absolute(&work.root), absolute(Path::new("/tmp")), absolute(Path::new("/home/somebody")));
+    let grants = Grants { gate: Arc::new(Policy::workspace(&places)), ..work.grants(Access::ReadWrite) };
+    fs::create_dir_all(work.root.join(".git/hooks")).unwrap();
+    fs::write(work.root.join("mine"), "x").unwrap();
+    let p = |name: &str| work.path(name);
+    for (function, args, rule) in [
+        ("write", json!({"path": p(".git/hooks/pre-commit"), "text": "evil"}), Rule::ProtectedPaths),
+        ("write", json!({"path": p(".envrc"), "text": "evil"}), Rule::ProtectedPaths),
+        ("rename", json!({"from": p(".git"), "to": p("git2")}), Rule::ProtectedPaths),
+        ("read", json!({"path": "/root/.ssh/id_ed25519"}), Rule::OutsideRoots),
+        // Allowed by the policy for commands, but not granted to the plugin.
+        ("read", json!({"path": "/usr/bin/env"}), Rule::OutsideRoots),
+        ("write", json!({"path": "/usr/bin/env", "text": "evil"}), Rule::SystemFiles),
+    ] {
+        refused(&run(function, args, &grants), rule);
+    }
+    works(&run("write", json!({"path": p("mine"), "text": "y"}), &grants));
+    assert_eq!(works(&run("read", json!({"path": p("mine")}), &grants)), "y");
 }
 
 #[test]

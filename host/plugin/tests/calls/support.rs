@@ -1,8 +1,9 @@
 //! Guests, folders, and a small policy.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use serde_json::Value;
 use stigmer_plugin::{
@@ -36,8 +37,11 @@ pub(crate) fn prepare(name: &str, bytes: &[u8]) -> Plugin {
     Plugin::prepare(engine(), &Code::compile_here(engine(), bytes).unwrap(), inspection).unwrap()
 }
 
+/// The guest as plugin `g`, compiled once for all tests.
 pub(crate) fn guest(name: &str) -> Plugin {
-    prepare("g", &guest_bytes(name))
+    static READY: Mutex<BTreeMap<String, Plugin>> = Mutex::new(BTreeMap::new());
+    let mut ready = READY.lock().unwrap();
+    ready.entry(name.to_owned()).or_insert_with(|| prepare("g", &guest_bytes(name))).clone()
 }
 
 /// Calls `function` of the guest's interface `guest`.
