@@ -2,9 +2,9 @@
 
 #![expect(unsafe_code, reason = "generated bindings")]
 
-wit_bindgen::generate!({ world: "table", path: "../wit/table" });
+wit_bindgen::generate!({ world: "plugin", path: "../wit/table" });
 
-use exports::stigmer::table::tables as wit;
+use exports::stigmer::table::table as wit;
 
 use crate::{Error, Table};
 
