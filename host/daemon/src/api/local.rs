@@ -141,15 +141,18 @@ impl wire::local_server::Local for LocalApi {
         let follower = Follower::start(store, id, request.after_seq).await.map_err(|error| status(&error))?;
         let start = (follower, self.closing.subscribe());
         let stream = futures::stream::unfold(start, move |(mut follower, mut closing)| async move {
-            let next = if request.no_wait {
-                follower.next_stored().await
+            let waited = if request.no_wait || *closing.borrow() {
+                None
             } else {
                 tokio::select! {
-                    biased;
-                    next = follower.next() => next,
-                    // What is stored comes first; then a daemon that goes down says no more.
-                    _ = closing.wait_for(|closing| *closing) => Ok(None),
+                    next = follower.next() => Some(next),
+                    _ = closing.wait_for(|closing| *closing) => None,
                 }
+            };
+            // A daemon that goes down still says what is stored.
+            let next = match waited {
+                Some(next) => next,
+                None => follower.next_stored().await,
             };
             let event = next.map(|event| event.map(convert::event)).map_err(|error| status(&error)).transpose()?;
             Some((event, (follower, closing)))
