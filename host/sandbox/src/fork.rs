@@ -35,7 +35,6 @@ pub(crate) fn fork(flags: libc::c_int) -> io::Result<Side> {
 
 /// Whether the calling process has one thread.
 #[must_use]
-#[expect(clippy::disallowed_methods, reason = "/proc/self of the process itself")]
 pub(crate) fn is_single_threaded() -> bool {
     std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() == 1)
 }

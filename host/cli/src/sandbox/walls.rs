@@ -134,7 +134,6 @@ impl Walls {
         Ok(Standing { jail, workspace, environment, policy, scratch_ends, _run: run })
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the identity of a folder that was just made or recognised")]
     fn scratch(&self) -> Result<Option<(PathBuf, Identity)>, Failure> {
         let Some(folder) = &self.scratch else { return Ok(None) };
         let path = prepare::scratch_folder(folder)

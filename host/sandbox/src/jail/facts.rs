@@ -105,7 +105,6 @@ impl FactError {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the trusted half names host paths once; init compares identities")]
 fn look(path: &Path, links: bool) -> io::Result<Option<Entry>> {
     let absent = |error: &io::Error| matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
     let metadata = match std::fs::symlink_metadata(path) {

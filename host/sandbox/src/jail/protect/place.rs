@@ -2,7 +2,8 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, ResolveFlags, Stat, openat2};
@@ -138,12 +139,9 @@ impl<'a> Place<'a> {
     }
 }
 
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-
 /// The descriptor of a root, opened once by its canonical path.
 pub(super) fn open_root(root: &JailPath) -> io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    Ok(openat2(rustix::fs::CWD, root.as_path(), flags, Mode::empty(), ResolveFlags::NO_SYMLINKS)?
-        .as_fd()
-        .try_clone_to_owned()?)
+    let resolve = ResolveFlags::NO_SYMLINKS;
+    openat2(rustix::fs::CWD, root.as_path(), flags, Mode::empty(), resolve).map_err(Into::into)
 }
