@@ -1,7 +1,7 @@
 //! Init: the first process of an execution. It builds the jail, starts the runner and commands in it, and ends the whole
 //! tree when its control channel closes. One thread, no secret, no protobuf.
 
-mod runner;
+pub(crate) mod runner;
 mod serve;
 
 use std::ffi::OsString;
