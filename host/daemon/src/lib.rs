@@ -13,11 +13,14 @@ pub mod files_record;
 pub mod gateway;
 pub mod home;
 pub mod id;
+pub mod jails;
+pub mod prepare;
 pub mod request;
 pub mod serve;
 pub mod store;
 pub mod supervisor;
 pub mod upstreams;
+pub mod workshop;
 
 pub use home::{Home, HomeError, Lock};
 pub use id::ExecutionId;
