@@ -282,25 +282,26 @@ async fn large_arguments_reach_tool_and_journal_whole_and_the_event_is_cut() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_full_record_ends_the_execution_as_a_limit() {
-    let mut bench = start(|_| {}, vec![], [calling(&[("execute", json!({ "command": "cat; exec sleep 600" }))])]);
-    bench
-        .half
-        .until("the call", |seen| matches!(seen, Seen::Event(kind, ..) if kind == "tool_begin").then_some(()))
-        .await;
-    *bench.half.refuses.lock().unwrap() = Some(tonic::Status::resource_exhausted("all is full"));
-    // Something to report: the command is over, and its end is not taken.
-    let number = 1 << 32 | 1;
-    within("the command", async {
-        while bench.init.started.lock().unwrap().is_empty() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
-    bench.init.end(number);
-    let outcome = bench.completed().await;
-    assert!(matches!(outcome.outcome.as_str(), "limit" | "failed"), "{outcome:?}");
-    assert!(!outcome.reason.is_empty());
+async fn a_full_record_ends_the_execution_whether_an_event_or_an_entry_meets_it() {
+    for (after, outcome, reason) in [
+        ("echo said; exec sleep 600", "limit", "events: the trusted half takes no further events"),
+        ("true", "failed", "the journal refused an entry: all is full"),
+    ] {
+        let world = World::new();
+        let gate = world.path("gate");
+        rustix::fs::mknodat(rustix::fs::CWD, &gate, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        let work = execution(&world);
+        let call = json!({ "command": format!("read line < gate; {after}") });
+        let mut bench = start_in(world, work, vec![], [calling(&[("execute", call)])]);
+        let begun = |seen: &Seen| matches!(seen, Seen::Event(kind, ..) if kind == "tool_begin").then_some(());
+        bench.half.until("the call", begun).await;
+        *bench.half.refuses.lock().unwrap() = Some(tonic::Status::resource_exhausted("all is full"));
+        #[expect(clippy::disallowed_methods, reason = "opens the gate that the command waits at")]
+        let opened = tokio::task::spawn_blocking(move || std::fs::write(gate, "go\n"));
+        within("the command", opened).await.unwrap().unwrap();
+        let ended = bench.completed().await;
+        assert_eq!((ended.outcome.as_str(), ended.reason.as_str()), (outcome, reason));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

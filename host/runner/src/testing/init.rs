@@ -49,13 +49,6 @@ pub(crate) fn start() -> (Channel, Arc<Known>) {
 }
 
 impl Known {
-    /// Ends a command from outside, as a person with `kill` would.
-    pub(crate) fn end(&self, call: CallId) {
-        if let Some(pid) = self.running.lock().unwrap().get(&call) {
-            let _ = rustix::process::kill_process_group(*pid, Signal::KILL);
-        }
-    }
-
     fn kill(&self, call: CallId) {
         self.killed.lock().unwrap().insert(call);
         if let Some(pid) = self.running.lock().unwrap().get(&call) {
