@@ -41,6 +41,10 @@ impl World {
         std::fs::write(path, content).unwrap();
     }
 
+    pub(crate) fn folder(&self, name: &str) {
+        std::fs::create_dir_all(self.path(name)).unwrap();
+    }
+
     pub(crate) fn read(&self, name: &str) -> Option<String> {
         std::fs::read_to_string(self.path(name)).ok()
     }

@@ -102,7 +102,7 @@ async fn compare(case: &Case) -> Result<(), String> {
     let world = World::new();
     for (name, content) in &case.files {
         match content {
-            Value::Null => std::fs::create_dir_all(world.path(name)).unwrap(),
+            Value::Null => world.folder(name),
             Value::String(text) => world.write(name, text.as_bytes()),
             bytes => {
                 let bytes: Vec<u8> = serde_json::from_value(bytes["bytes"].clone()).unwrap();
