@@ -1,6 +1,7 @@
 //! `stigmer`: one executable in all parts. The hidden parts are dispatched first, before the command line, logging or
 //! any runtime is touched: they run as other processes, with other rights.
 
+mod doctor;
 mod failure;
 mod jobs;
 mod person;
@@ -26,6 +27,7 @@ struct Cli {
 enum Command {
     /// The walls alone, without an agent
     Sandbox(sandbox::SandboxCommand),
+    Doctor(doctor::DoctorCommand),
 }
 
 fn main() -> ExitCode {
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
     };
     let outcome = match cli.command {
         Command::Sandbox(command) => command.execute(&printer),
+        Command::Doctor(command) => command.execute(&printer),
     };
     outcome.unwrap_or_else(|failure: Failure| failure.print(&printer))
 }

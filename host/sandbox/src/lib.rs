@@ -15,6 +15,7 @@ pub mod init;
 pub mod jail;
 pub mod message;
 pub mod prepare;
+pub mod probe;
 pub mod seccomp;
 mod signals;
 mod stage;

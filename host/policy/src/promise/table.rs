@@ -113,7 +113,8 @@ pub const PROMISES: &[PromiseRow] = &[
         sentence: "change a protected path",
         // Landlock cannot subtract: what grants `.git/index.lock` grants `.git/hooks`. Paths that did not exist before
         // the command have no anchor; they are found afterwards at every level.
-        full: both(&[by(&[Anchors]), RESTORED]),
+        // A bind can be unmounted by whoever has capabilities, may call umount and stands in no Landlock domain.
+        full: both(&[by(&[Anchors, Capabilities]), by(&[Anchors, LandlockFiles]), by(&[Anchors, Seccomp]), RESTORED]),
         base: both(&[RESTORED]),
         filesystem: OPEN,
     },
@@ -165,7 +166,8 @@ pub const PROMISES: &[PromiseRow] = &[
         promise: Promise::ProcessNames,
         sentence: "see names and arguments of the host's processes",
         full: both(&[by(&[Pids])]),
-        base: OPEN,
+        // No rule grants /proc, which would be the host's.
+        base: both(&[by(&[LandlockFiles])]),
         filesystem: OPEN,
     },
     PromiseRow {

@@ -83,7 +83,11 @@ fn what_falls_when_layers_fall() {
         (Promise::MetadataOutside, Level::Full, false, &[Mounts], Strength::Open),
         (Promise::MetadataOutside, Level::Base, false, &[], Strength::Open),
         (Promise::ProtectedPaths, Level::Full, false, &[Anchors], Strength::Detected),
+        (Promise::ProtectedPaths, Level::Full, false, &[Capabilities, Seccomp], Strength::Prevented),
+        (Promise::ProtectedPaths, Level::Full, false, &[Capabilities, Seccomp, LandlockFiles], Strength::Detected),
         (Promise::ProtectedPaths, Level::Base, false, &[], Strength::Detected),
+        (Promise::ProcessNames, Level::Base, false, &[], Strength::Prevented),
+        (Promise::ProcessNames, Level::Base, false, &[LandlockFiles], Strength::Open),
         (Promise::Network, Level::Full, false, &[NetNamespace], Strength::Open),
         (Promise::Network, Level::Full, false, &[Seccomp], Strength::Prevented),
         (Promise::Network, Level::Base, false, &[Seccomp], Strength::Open),
@@ -113,11 +117,8 @@ fn the_built_in_policy_starts_at_both_levels_of_wasi_and_says_what_is_not_held()
     }
     let names = |level, root| not_prevented(level, root).iter().map(|row| row.promise.name()).collect::<Vec<_>>();
     assert_eq!(names(Level::Full, false), ["space"]);
-    assert_eq!(names(Level::Base, false), ["metadata-outside", "protected-paths", "process-names", "space"]);
-    assert_eq!(
-        names(Level::Base, true),
-        ["metadata-outside", "protected-paths", "process-names", "process-count", "space"]
-    );
+    assert_eq!(names(Level::Base, false), ["metadata-outside", "protected-paths", "space"]);
+    assert_eq!(names(Level::Base, true), ["metadata-outside", "protected-paths", "process-count", "space"]);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Entering the jail: init's own steps, in the order that the kernel demands.
 
+use std::path::Path;
+
 use stigmer_policy::Layer;
 
 use crate::failure::Step;
@@ -21,7 +23,10 @@ use crate::message::SetupFailure;
 /// The step, its subject and the layer that could not be built.
 pub(crate) fn enter<'a>(plan: &'a Plan, layers: &Layers) -> Result<Protect<'a>, SetupFailure> {
     if layers.has(Layer::Mounts) {
-        mounts::replace_tree(&plan.mounts)?;
+        mounts::replace_tree(&plan.mounts, layers.has(Layer::Pids))?;
+    } else if layers.has(Layer::Pids) {
+        // Init itself reads /proc by its own ids.
+        mounts::own_proc().step_on(Layer::Pids, "mount", Path::new("/proc"))?;
     }
     check_workspace(plan)?;
     let protect = Protect::start(plan, layers)?;

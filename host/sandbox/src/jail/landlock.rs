@@ -67,7 +67,8 @@ pub(crate) fn files(layers: &Layers, rules: &[FileRule]) -> Result<Option<Rulese
     }
     let mut created = ruleset.create().map_err(failed)?;
     if files {
-        for rule in rules {
+        // A grant of the jail's own /tmp is none of the host's.
+        for rule in rules.iter().filter(|rule| !rule.own || layers.has(Layer::Mounts)) {
             created = add(created, rule)?;
         }
     }

@@ -25,16 +25,16 @@ const ROOT_BYTES: u64 = 4 << 20;
 
 const LAYER: Layer = Layer::Mounts;
 
-/// Replaces the process's whole tree by the one that `mounts` describes. Must run as the first process of a new pid
-/// namespace, with the capabilities of its user namespace.
+/// Replaces the process's whole tree by the one that `mounts` describes, with the capabilities of its user namespace.
+/// With `own_pids` the process must be the first of a new pid namespace; without, the host's `/proc` stays in view.
 ///
 /// # Errors
 /// The step and the path; `root changed` when a source is no longer what the trusted half saw.
-pub(crate) fn replace_tree(mounts: &[Mount]) -> Result<(), SetupFailure> {
+pub(crate) fn replace_tree(mounts: &[Mount], own_pids: bool) -> Result<(), SetupFailure> {
     mount_change("/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE)
         .step(LAYER, "make the mount namespace private")?;
     // Every source is opened before anything is mounted over: staging may hide one.
-    let trees = mounts.iter().map(source).collect::<Result<Vec<_>, _>>()?;
+    let trees = mounts.iter().map(|mount| source(mount, own_pids)).collect::<Result<Vec<_>, _>>()?;
     let root = tmpfs(ROOT_BYTES, 0o755).step(LAYER, "make an empty root")?;
     let staging = STAGING.iter().find(|path| rustix::fs::stat(**path).is_ok()).copied().unwrap_or("/");
     move_mount(&root, "", CWD, staging, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).step_on(
@@ -79,7 +79,13 @@ pub(crate) fn bind_onto_itself(path: &Path, read_only: bool) -> io::Result<()> {
     attach(&tree, target.as_fd())
 }
 
-fn source(mount: &Mount) -> Result<Option<OwnedFd>, SetupFailure> {
+fn source(mount: &Mount, own_pids: bool) -> Result<Option<OwnedFd>, SetupFailure> {
+    if *mount == Mount::Proc {
+        let target = Path::new("/proc");
+        // Made before the old root goes: a new /proc is refused (EPERM) unless a whole one is in view.
+        let tree = if own_pids { proc() } else { open_host_proc() };
+        return tree.map(Some).step_on(Layer::Pids, "mount", target);
+    }
     let Mount::Bind { source, access, identity, device, .. } = mount else { return Ok(None) };
     let from = openat2(CWD, source, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::NO_SYMLINKS)
         .step_on(LAYER, "open", source)?;
@@ -117,6 +123,11 @@ fn clone_tree(from: BorrowedFd<'_>) -> io::Result<OwnedFd> {
         | OpenTreeFlags::AT_EMPTY_PATH
         | OpenTreeFlags::AT_RECURSIVE;
     Ok(open_tree(from, "", flags)?)
+}
+
+fn open_host_proc() -> io::Result<OwnedFd> {
+    let proc = rustix::fs::open("/proc", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    clone_tree(proc.as_fd())
 }
 
 fn attach(tree: &OwnedFd, target: BorrowedFd<'_>) -> io::Result<()> {
@@ -163,8 +174,7 @@ fn place(root: &OwnedFd, mount: &Mount, tree: Option<OwnedFd>) -> Result<(), Set
         Mount::Proc => {
             let target = Path::new("/proc");
             let at = mount_point(root, target, true).step_on(LAYER, "make a place for", target)?;
-            // Before the old root goes: a new /proc is refused (EPERM) unless a whole one is in view.
-            let tree = proc().step_on(Layer::Pids, "mount", target)?;
+            let tree = tree.expect("made with the sources above");
             attach(&tree, at.as_fd()).step_on(LAYER, "mount", target)
         }
         Mount::File { target, content } => {

@@ -75,6 +75,8 @@ pub struct FileRule {
     pub access: FileAccess,
     /// When it is missing: an error, or nothing to grant.
     pub required: bool,
+    /// It is the jail's own instance of this path that is granted: where the jail has no tree of its own, nothing is.
+    pub own: bool,
 }
 
 /// Kinds of grants.
@@ -254,14 +256,14 @@ fn bind(entry: &Entry, target: PathBuf, access: Access) -> Mount {
 fn files(policy: &Policy, level: Level, facts: &HostFacts) -> Vec<FileRule> {
     let mut out = Vec::new();
     let mut seen = BTreeSet::new();
-    let mut push = |path: &Path, access, required| {
+    let mut push = |path: &Path, access, required, own| {
         if seen.insert((path.to_owned(), access)) {
-            out.push(FileRule { path: path.to_owned(), access, required });
+            out.push(FileRule { path: path.to_owned(), access, required, own });
         }
     };
     for path in &policy.system {
         if facts.entry(path.as_path()).is_some() && !path.as_path().starts_with("/dev") {
-            push(path.as_path(), FileAccess::Read, false);
+            push(path.as_path(), FileAccess::Read, false, false);
         }
     }
     for root in &policy.roots {
@@ -269,16 +271,17 @@ fn files(policy: &Policy, level: Level, facts: &HostFacts) -> Vec<FileRule> {
             Access::ReadOnly => FileAccess::Read,
             Access::ReadWrite => FileAccess::Write,
         };
-        push(root.path.as_path(), access, root.kind == RootKind::Workspace);
+        let own = level == Level::Full && matches!(root.kind, RootKind::Scratch | RootKind::Home);
+        push(root.path.as_path(), access, root.kind == RootKind::Workspace, own);
     }
     for name in DEVICES {
-        push(&Path::new("/dev").join(name), FileAccess::Device, false);
+        push(&Path::new("/dev").join(name), FileAccess::Device, false, false);
     }
     if level == Level::Full {
         // Its own instances of these; at base they would be the host's.
-        push(Path::new("/dev/pts"), FileAccess::Device, false);
-        push(Path::new("/dev/shm"), FileAccess::Write, false);
-        push(Path::new("/proc"), FileAccess::Read, false);
+        push(Path::new("/dev/pts"), FileAccess::Device, false, true);
+        push(Path::new("/dev/shm"), FileAccess::Write, false, true);
+        push(Path::new("/proc"), FileAccess::Read, false, false);
     }
     out
 }

@@ -1,0 +1,106 @@
+//! Limits: processes, memory, disk. All of it small, since the jail that they are tried in has small limits.
+
+#![expect(clippy::disallowed_methods, reason = "an act names files of the jail")]
+
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+
+use rustix::process::Pid;
+use stigmer_policy::Promise::{ProcessCount, Space};
+
+use crate::fork::{Side, exit, fork};
+use crate::probe::act::{Act, Attempt, How};
+use crate::probe::attempt::reap;
+use crate::probe::scene::Scene;
+
+pub(super) const ACTS: &[Act] = &[
+    Act {
+        promise: ProcessCount,
+        name: "processes",
+        sentence: "have more processes at once than the limit",
+        how: How::Bounded(processes),
+        effect: None,
+    },
+    Act {
+        promise: Space,
+        name: "file",
+        sentence: "write a file larger than the limit",
+        how: How::Bounded(large_file),
+        effect: None,
+    },
+    Act {
+        promise: Space,
+        name: "scratch",
+        sentence: "put more into scratch than the limit",
+        how: How::Bounded(|scene| fill(&scene.scratch, scene)),
+        effect: None,
+    },
+    Act {
+        promise: Space,
+        name: "disk",
+        sentence: "put more into the workspace than any limit",
+        how: How::Bounded(|scene| fill(&scene.workspace, scene)),
+        effect: None,
+    },
+    Act {
+        promise: Space,
+        name: "memory",
+        sentence: "take more memory than any limit",
+        how: How::Bounded(memory),
+        effect: None,
+    },
+];
+
+/// Starts children that wait, until one is refused or there are too many; ends and reaps all of them.
+fn processes(scene: &Scene) -> Attempt {
+    let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    let mut children: Vec<Pid> = Vec::new();
+    let mut refused = None;
+    while children.len() < scene.most_processes as usize {
+        match fork(0) {
+            Ok(Side::Child) => {
+                drop(write);
+                // End of file comes when the parent is done or gone.
+                let _ = rustix::io::read(read.as_fd(), &mut [0u8; 1]);
+                exit(0)
+            }
+            Ok(Side::Parent(pid)) => children.push(pid),
+            Err(error) => {
+                refused = Some(error);
+                break;
+            }
+        }
+    }
+    drop(write);
+    for child in &children {
+        let _ = reap(*child);
+    }
+    refused.map_or(Ok(()), |error| Err(error.into()))
+}
+
+fn large_file(scene: &Scene) -> Attempt {
+    // SAFETY: SIG_IGN is a valid action; the write then fails with EFBIG instead of ending the process (setrlimit(2)).
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+    let file = std::fs::File::create(scene.workspace.join("large"))?;
+    Ok(file.write_all_at(b"x", scene.file_bytes)?)
+}
+
+/// Writes files, each within the limit of one file, that together exceed the limit of scratch.
+fn fill(folder: &std::path::Path, scene: &Scene) -> Attempt {
+    let content = vec![1u8; usize::try_from(scene.file_bytes).unwrap_or(0)];
+    let files = scene.scratch_bytes / scene.file_bytes + 1;
+    let path = |index| folder.join(format!("fill-{index}"));
+    let outcome = (0..files).try_for_each(|index| std::fs::write(path(index), &content));
+    for index in 0..files {
+        // Those after the one that was refused were never made.
+        let _ = std::fs::remove_file(path(index));
+    }
+    Ok(outcome?)
+}
+
+fn memory(scene: &Scene) -> Attempt {
+    // Touched, so that it is taken and not only reserved.
+    let taken = vec![1u8; usize::try_from(scene.scratch_bytes * 2).unwrap_or(0)];
+    std::hint::black_box(&taken);
+    Ok(())
+}
