@@ -42,7 +42,7 @@ impl Running {
         let workspace = JailPath::absolute(product.workspace()).expect("a plain path");
         let places = prepare::places(&workspace, &folders, &person, Vec::new()).expect("plain paths");
         let plan = prepare::plan(&Policy::workspace(&places), level, &person, None).expect("folders that exist");
-        let setup = Setup { plan, mode: CommandMode::Free, runner: None, left_out: Vec::new() };
+        let setup = Setup { plan, mode: CommandMode::Free, runner: None, spare: true, left_out: Vec::new() };
         let launch = Launch::Spawn { executable: product.executable.clone() };
         let jail = Jail::start(&launch, setup, &[])
             .map_err(|error| say(&format!("skipped: {} cannot be held here: {error}", level.name())))

@@ -27,6 +27,7 @@ const FAILED: i32 = 3;
 /// Runs init on `control`, the descriptor that the trusted half made. Never returns. The process must have one thread
 /// and nothing open but `control` and descriptors that lead nowhere.
 pub fn run(control: OwnedFd, jobs: JobTable) -> ! {
+    signals::reset_all();
     signals::block_all();
     let Ok(control) = Channel::from_fd(control) else { exit(FAILED) };
     let Ok((ToInit::Setup(setup), descriptors)) = control.recv::<ToInit>() else { exit(FAILED) };
@@ -68,6 +69,9 @@ fn inner(control: &Channel, setup: &Setup, layers: &Layers, descriptors: Vec<Own
         Ok(protect) => protect,
         Err(failure) => fail(control, failure),
     };
+    if layers.has(Layer::Capabilities) {
+        capabilities::drop_bounding();
+    }
     let ready = FromInit::Ready { level: setup.plan.level, anchored: protect.names(), partial: protect.partial() };
     if control.send(&ready, &[]).is_err() {
         exit(FAILED);

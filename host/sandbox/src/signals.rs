@@ -3,6 +3,26 @@
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd};
 
+/// Gives every signal its default action: ignored ones survive fork and exec (signal(7)), and a command must not find
+/// what the caller of the command line, or Rust's runtime, ignored.
+pub(crate) fn reset_all() {
+    for signal in 1..=libc::SIGRTMAX() {
+        // SAFETY: SIG_DFL is a valid action for every number; for SIGKILL, SIGSTOP and the two that libc keeps the call
+        // fails and changes nothing.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+}
+
+/// Unblocks every signal of the calling thread.
+pub(crate) fn unblock_all() {
+    // SAFETY: an empty set made by sigemptyset is valid; the old mask is not asked for.
+    unsafe {
+        let mut none = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+    }
+}
+
 /// Blocks every signal of the calling thread, so that only descriptors wake it.
 pub(crate) fn block_all() {
     // SAFETY: a set filled by sigfillset is valid; the old mask is not asked for.

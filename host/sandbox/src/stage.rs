@@ -1,6 +1,7 @@
 //! One command and the stage that watches it.
 //!
-//! Init forks a stage per command. The stage starts the command, keeps its deadline, and when the command ends, its time
+//! Init forks a stage per command, before there is one where another is likely to follow. The stage raises its walls,
+//! waits for its command, starts it, keeps its deadline, and when the command ends, its time
 //! is up, it is told to, or init is gone, it ends the whole tree and only then reports. At full level the stage is the
 //! first process of the command's own pid namespace; at base it stands in a Landlock domain that the command cannot
 //! signal out of; at `filesystem` it can only walk the tree.
@@ -9,22 +10,24 @@ mod become_command;
 mod end_tree;
 mod watch;
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::process::Pid;
+use serde::{Deserialize, Serialize};
 use stigmer_policy::{Layer, Level};
 
-use crate::channel::{self, Channel};
+use crate::channel::{self, Channel, ChannelError};
 use crate::descriptors;
 use crate::fork::{Side, fork};
 use crate::init::JobTable;
 use crate::jail::layers::Layers;
 use crate::jail::plan::Plan;
-use crate::jail::{landlock, mounts, rlimits};
+use crate::jail::{capabilities, landlock, mounts, rlimits};
 use crate::message::{CommandSpec, Job, StartFailure};
 use crate::seccomp;
 
 /// What a stage starts.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Work {
     /// A program.
     Command(CommandSpec),
@@ -43,11 +46,36 @@ pub(crate) struct Stage {
 pub(crate) use end_tree::children_of_self;
 pub(crate) use watch::{FromStage, ToStage};
 
+impl Stage {
+    /// Gives the stage its work. What becomes of it comes over the channel.
+    ///
+    /// # Errors
+    /// When a descriptor must not enter the jail, or the stage is gone.
+    pub(crate) fn begin(&self, work: &Work, stdio: &[OwnedFd; 3]) -> Result<(), ChannelError> {
+        let descriptors: Vec<_> = stdio.iter().map(AsFd::as_fd).collect();
+        self.channel.send(&ToStage::Begin(work.clone()), &descriptors)
+    }
+}
+
+/// Refuses descriptors that must not enter the jail.
+///
+/// # Errors
+/// [`StartFailure::Descriptor`], naming the stream.
+pub(crate) fn check_descriptors(stdio: &[OwnedFd; 3]) -> Result<(), StartFailure> {
+    for (fd, stream) in stdio.iter().zip(["stdin", "stdout", "stderr"]) {
+        if let Some(what) = descriptors::refused(fd.as_fd()) {
+            return Err(StartFailure::Descriptor { stream: stream.to_owned(), what: what.to_owned() });
+        }
+    }
+    Ok(())
+}
+
 /// What all stages of an execution share.
 pub(crate) struct Context<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) layers: &'a Layers,
     pub(crate) jobs: JobTable,
+    pub(crate) domain: landlock::Prepared,
 }
 
 impl Context<'_> {
@@ -58,16 +86,11 @@ impl Context<'_> {
         }
     }
 
-    /// Starts a stage for `work`.
+    /// Starts a stage that raises its walls and waits to be given work.
     ///
     /// # Errors
     /// When no process can be made; everything later comes over the stage's channel.
-    pub(crate) fn start(&self, work: Work, stdio: [OwnedFd; 3]) -> Result<Stage, StartFailure> {
-        for (fd, stream) in stdio.iter().zip(["stdin", "stdout", "stderr"]) {
-            if let Some(what) = descriptors::refused(std::os::fd::AsFd::as_fd(fd)) {
-                return Err(StartFailure::Descriptor { stream: stream.to_owned(), what: what.to_owned() });
-            }
-        }
+    pub(crate) fn open(&self) -> Result<Stage, StartFailure> {
         let (ours, theirs) = channel::pair().map_err(|error| step("make a channel to a stage", &error))?;
         let mut flags = 0;
         if self.layers.has(Layer::Pids) {
@@ -78,16 +101,25 @@ impl Context<'_> {
             Side::Parent(pid) => Ok(Stage { pid, channel: ours }),
             Side::Child => {
                 let mut keep = vec![theirs.number()];
-                keep.extend(stdio.iter().map(AsRawFd::as_raw_fd));
+                keep.extend(self.domain.numbers());
                 std::mem::forget(ours); // closed by number just below
                 descriptors::keep_only(&keep);
-                watch::run(self, work, stdio, theirs, init)
+                watch::run(self, theirs, init)
             }
         }
     }
 
     /// The stage's own walls, before its command exists.
     fn raise(&self, init: Pid) -> Result<end_tree::Way, StartFailure> {
+        let way = self.find_way(init)?;
+        // Nothing below needs a capability any more, and the command inherits that there is none.
+        if self.layers.has(Layer::Capabilities) {
+            capabilities::drop_all().map_err(|failure| setup(&failure))?;
+        }
+        Ok(way)
+    }
+
+    fn find_way(&self, init: Pid) -> Result<end_tree::Way, StartFailure> {
         let processes = self.plan.policy.limits.processes;
         if self.layers.has(Layer::Pids) {
             mounts::own_proc().map_err(|error| step("mount the command's own /proc", &error))?;
@@ -99,7 +131,7 @@ impl Context<'_> {
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
             .map_err(|errno| step("become a subreaper", &errno.into()))?;
         match landlock::scopes(self.layers).map_err(|failure| setup(&failure))? {
-            Some(domain) => end_tree::enter_scope_domain(domain, init).map(end_tree::Way::ScopeDomain),
+            Some(domain) => end_tree::enter_scope_domain(&domain, init).map(end_tree::Way::ScopeDomain),
             None => Ok(end_tree::Way::Walk),
         }
     }

@@ -179,7 +179,7 @@ impl From<anyhow::Error> for Refused {
 }
 
 fn start(plan: Plan) -> Result<Jail, Refused> {
-    let setup = Setup { plan, mode: CommandMode::Free, runner: None, left_out: Vec::new() };
+    let setup = Setup { plan, mode: CommandMode::Free, runner: None, spare: false, left_out: Vec::new() };
     // Still one thread: no second start of the executable is needed.
     Jail::start(&Launch::Clone(jobs::JOBS), setup, &[]).map_err(|error| match error.setup_failure() {
         Some(_) => Refused::Here(error),

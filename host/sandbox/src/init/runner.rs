@@ -2,7 +2,7 @@
 
 use std::ffi::CString;
 use std::mem::ManuallyDrop;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use rustix::process::{Pid, Signal};
 use stigmer_policy::{Layer, Level};
@@ -77,11 +77,8 @@ fn become_runner(
         capabilities::drop_all()?;
     }
     rustix::thread::set_no_new_privs(true).step(Layer::Seccomp, "give up gaining rights")?;
-    if let Some(mut domain) = landlock::files(layers, &plan.files)? {
-        if layers.has(Layer::LandlockFiles) {
-            domain = landlock::add_executable(domain, executable.as_fd())?;
-        }
-        landlock::enter(domain)?;
+    if let Some(domain) = landlock::for_runner(layers, &plan.files, &executable)? {
+        landlock::enter(&domain)?;
     }
     if plan.level != Level::Filesystem && layers.has(Layer::Seccomp) {
         seccomp::program(seccomp::Caller::Runner).install().step(Layer::Seccomp, "install the runner's filter")?;

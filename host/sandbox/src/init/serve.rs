@@ -11,11 +11,12 @@ use super::JobTable;
 use super::runner::{self, Handed};
 use crate::channel::{Channel, ChannelError};
 use crate::fork::exit;
+use crate::jail::landlock;
 use crate::jail::layers::Layers;
 use crate::jail::protect::Protect;
-use crate::message::{CallId, CommandMode, CommandReport, Ended, FromInit, Setup, StartFailure, ToInit};
+use crate::message::{CallId, CommandMode, CommandReport, Ended, FromInit, Restored, Setup, StartFailure, ToInit};
 use crate::signals;
-use crate::stage::{Context, FromStage, Stage, ToStage, Work};
+use crate::stage::{self, Context, FromStage, Stage, ToStage, Work};
 
 /// Commands that run at once; a runner that wants more waits. Above what eight parallel calls need.
 const MAX_COMMANDS: usize = 64;
@@ -40,6 +41,10 @@ struct Init<'a> {
     handed: Option<Handed>,
     runner: Option<(Pid, Channel)>,
     running: Vec<Running>,
+    /// A stage that waits for the next command.
+    spare: Option<Stage>,
+    /// Stages that have reported and are on their way out.
+    ending: Vec<Pid>,
     released: HashMap<CallId, [u8; 32]>,
 }
 
@@ -53,20 +58,27 @@ pub(super) fn serve(
     jobs: JobTable,
 ) -> ! {
     Context::prepare(layers);
+    let domain = match landlock::prepare(layers, &setup.plan.files) {
+        Ok(domain) => domain,
+        Err(failure) => super::fail(control, failure),
+    };
     let mut init = Init {
         control,
         setup,
-        context: Context { plan: &setup.plan, layers, jobs },
+        context: Context { plan: &setup.plan, layers, jobs, domain },
         protect,
         handed: Handed::take(descriptors),
         runner: None,
         running: Vec::new(),
+        spare: None,
+        ending: Vec::new(),
         released: HashMap::new(),
     };
     // Below full level nothing but this makes orphans of a lost stage ours.
     let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
     let Ok(children) = signals::ended_children() else { exit(super::FAILED) };
     init.start_runner();
+    init.refill();
     while init.turn(&children) {}
     init.end()
 }
@@ -158,12 +170,57 @@ impl Init<'_> {
             Ok(_) if self.running.iter().any(|it| it.call == call && it.origin == origin) => {
                 Err(refused("start a call under a number that is in use"))
             }
-            Ok(stdio) => self.context.start(work, stdio),
+            Ok(stdio) => self.begin(&work, &stdio),
         };
         match outcome {
             Ok(stage) => self.running.push(Running { call, origin, stage }),
             Err(failure) => self.answer(origin, &FromInit::NotStarted(call, failure)),
         }
+    }
+
+    /// Gives work to the spare stage, or to a new one.
+    fn begin(&mut self, work: &Work, stdio: &[OwnedFd; 3]) -> Result<Stage, StartFailure> {
+        stage::check_descriptors(stdio)?;
+        if let Some(spare) = self.spare.take() {
+            if spare.begin(work, stdio).is_ok() {
+                self.refill();
+                return Ok(spare);
+            }
+            // It died while it waited; nothing was started.
+            self.ending.push(spare.pid);
+        }
+        let stage = self.context.open()?;
+        // A stage that is gone by now has said why, or its end of file will.
+        let _ = stage.begin(work, stdio);
+        self.refill();
+        Ok(stage)
+    }
+
+    /// Opens a spare stage, while the command just begun keeps another processor busy.
+    fn refill(&mut self) {
+        if self.setup.spare && self.spare.is_none() {
+            // Without one the next command opens its own, and says why when it cannot.
+            self.spare = self.context.open().ok();
+        }
+    }
+
+    /// A spare stage has the mounts of the moment it was opened: new anchors are none of them.
+    fn renew_spare(&mut self) {
+        if let Some(Stage { pid, channel }) = self.spare.take() {
+            drop(channel);
+            self.ending.push(pid);
+            self.refill();
+        }
+    }
+
+    /// Undoes what a command did to protected paths.
+    fn restore(&mut self) -> Vec<Restored> {
+        let anchors = self.protect.anchors();
+        let restored = self.protect.after_command();
+        if self.protect.anchors() != anchors {
+            self.renew_spare();
+        }
+        restored
     }
 
     fn stage_message(&mut self, index: usize) {
@@ -173,24 +230,21 @@ impl Init<'_> {
             Ok((FromStage::Started, _)) => return self.answer(origin, &FromInit::Started(call)),
             Ok((FromStage::NotStarted(failure), _)) => FromInit::NotStarted(call, failure),
             Ok((FromStage::Ended(mut report), _)) => {
-                report.restored = self.protect.after_command();
+                report.restored = self.restore();
                 FromInit::Ended(call, report)
             }
             // The stage is gone without a word. At full level the kernel ended its pid namespace with it.
             Err(_) => {
                 self.end_orphans();
-                let report = CommandReport {
-                    ended: Ended::Lost,
-                    reaped: Vec::new(),
-                    reaped_total: 0,
-                    restored: self.protect.after_command(),
-                };
+                let report =
+                    CommandReport { ended: Ended::Lost, reaped: Vec::new(), reaped_total: 0, restored: self.restore() };
                 FromInit::Ended(call, report)
             }
         };
         let Running { stage, .. } = self.running.swap_remove(index);
-        // It reported last thing; this waits for its exit, not for its work.
-        let _ = rustix::process::waitpid(Some(stage.pid), WaitOptions::empty());
+        // Its tree is gone, which it confirmed before it reported. That its namespaces are torn down (milliseconds, in
+        // the kernel) is nothing that anybody has to wait for.
+        self.ending.push(stage.pid);
         self.answer(origin, &message);
     }
 
@@ -248,7 +302,9 @@ impl Init<'_> {
     }
 
     fn reap(&mut self) {
-        // By name, not by -1: a stage's exit status is awaited where its report is read.
+        // By name, not by -1: nothing is reaped that somebody still speaks of.
+        let is_gone = |pid: &Pid| !matches!(rustix::process::waitpid(Some(*pid), WaitOptions::NOHANG), Ok(None));
+        self.ending.retain(|pid| !is_gone(pid));
         let Some((pid, _)) = &self.runner else { return self.reap_strangers() };
         if let Ok(Some((_, status))) = rustix::process::waitpid(Some(*pid), WaitOptions::NOHANG) {
             self.runner = None;
@@ -267,6 +323,8 @@ impl Init<'_> {
     fn strangers(&self) -> Vec<Pid> {
         let known = |pid: &Pid| {
             self.runner.as_ref().is_some_and(|(runner, _)| runner == pid)
+                || self.spare.as_ref().is_some_and(|spare| spare.pid == *pid)
+                || self.ending.contains(pid)
                 || self.running.iter().any(|it| it.stage.pid == *pid)
         };
         crate::stage::children_of_self().into_iter().filter(|pid| !known(pid)).collect()
@@ -296,6 +354,13 @@ impl Init<'_> {
         for Running { stage, .. } in std::mem::take(&mut self.running) {
             drop(stage.channel);
             let _ = rustix::process::waitpid(Some(stage.pid), WaitOptions::empty());
+        }
+        if let Some(Stage { pid, channel }) = self.spare.take() {
+            drop(channel);
+            self.ending.push(pid);
+        }
+        for pid in std::mem::take(&mut self.ending) {
+            let _ = rustix::process::waitpid(Some(pid), WaitOptions::empty());
         }
         self.end_orphans();
         exit(0)

@@ -16,6 +16,11 @@ pub(crate) struct Anchors {
 }
 
 impl Anchors {
+    /// How many binds stand.
+    pub(crate) fn count(&self) -> usize {
+        self.folders.len() + self.held.len()
+    }
+
     /// Holds `path`: it cannot be changed, and no folder above it can be moved away or removed.
     ///
     /// # Errors

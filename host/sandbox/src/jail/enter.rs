@@ -1,7 +1,6 @@
 //! Entering the jail: init's own steps, in the order that the kernel demands.
 
 use std::path::Path;
-
 use stigmer_policy::Layer;
 
 use crate::failure::Step;
@@ -31,7 +30,8 @@ pub(crate) fn enter<'a>(plan: &'a Plan, layers: &Layers) -> Result<Protect<'a>, 
     check_workspace(plan)?;
     let protect = Protect::start(plan, layers)?;
     if let Some(domain) = landlock::scopes(layers)? {
-        landlock::enter(domain)?;
+        rustix::thread::set_no_new_privs(true).step(Layer::LandlockScopes, "give up gaining rights")?;
+        landlock::enter(&domain)?;
     }
     // Nobody may look into the process that holds the execution's capabilities.
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)

@@ -2,14 +2,18 @@
 //! requirement; the crate's default would be best effort.
 
 use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
+use std::sync::OnceLock;
 
 use landlock::{
-    ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr,
-    RulesetCreated, RulesetCreatedAttr, RulesetStatus, Scope,
+    ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, Ruleset, RulesetAttr, RulesetCreated,
+    RulesetCreatedAttr, Scope,
 };
+use rustix::fs::OFlags;
 use stigmer_policy::{Layer, Level};
 
+use crate::failure::Step;
 use crate::jail::layers::Layers;
 use crate::jail::plan::{FileAccess, FileRule};
 use crate::message::SetupFailure;
@@ -22,6 +26,12 @@ pub const BASE_ABI: i32 = 6;
 /// The kernel's Landlock ABI; 0 when it has none or it is switched off.
 #[must_use]
 pub fn kernel_abi() -> i32 {
+    // Asked once: it cannot change while the kernel runs.
+    static ABI: OnceLock<i32> = OnceLock::new();
+    *ABI.get_or_init(ask_kernel_abi)
+}
+
+fn ask_kernel_abi() -> i32 {
     const CREATE_RULESET_VERSION: u32 = 1;
     // SAFETY: with the version flag the kernel reads neither attributes nor their size (landlock_create_ruleset(2)).
     let version = unsafe {
@@ -40,6 +50,9 @@ pub fn needed_abi(level: Level) -> i32 {
     }
 }
 
+/// Where the process file system stands.
+const PROC: &str = "/proc";
+
 fn abi() -> ABI {
     match kernel_abi() {
         ..=3 => ABI::V3,
@@ -49,37 +62,117 @@ fn abi() -> ABI {
     }
 }
 
-/// A domain for commands or the runner: `rules`, and scopes where the kernel has them.
+/// The domain of commands, as far as it can be built before a command exists.
+pub(crate) enum Prepared {
+    /// No part of it stands.
+    Nothing,
+    /// Every command enters the same.
+    Whole(OwnedFd),
+    /// Rules with their paths open. A ruleset does not cover a `/proc` that is mounted after it was built, and each
+    /// command has its own, so the last rule is added then.
+    Open(Vec<(OwnedFd, BitFlags<AccessFs>)>),
+}
+
+/// Opens what `rules` name, in the tree that the calling process sees.
 ///
 /// # Errors
 /// When the kernel lacks a part or a required path cannot be opened.
-pub(crate) fn files(layers: &Layers, rules: &[FileRule]) -> Result<Option<RulesetCreated>, SetupFailure> {
-    let (files, scopes) = (layers.has(Layer::LandlockFiles), scopes_stand(layers));
-    if !files && !scopes {
+pub(crate) fn prepare(layers: &Layers, rules: &[FileRule]) -> Result<Prepared, SetupFailure> {
+    if !layers.has(Layer::LandlockFiles) && !scopes_stand(layers) {
+        return Ok(Prepared::Nothing);
+    }
+    let mut open = Vec::new();
+    for rule in rules_here(layers, rules).filter(|rule| rule.path != Path::new(PROC)) {
+        open.extend(open_rule(rule)?);
+    }
+    if layers.has(Layer::Pids) {
+        return Ok(Prepared::Open(open));
+    }
+    let ruleset = whole(layers, open.iter().map(|(fd, access)| (fd.as_fd(), *access)))?;
+    finished(ruleset).map(Prepared::Whole)
+}
+
+impl Prepared {
+    /// Descriptors that a process must keep to use this.
+    pub(crate) fn numbers(&self) -> Vec<RawFd> {
+        match self {
+            Prepared::Nothing => Vec::new(),
+            Prepared::Whole(ruleset) => vec![ruleset.as_raw_fd()],
+            Prepared::Open(rules) => rules.iter().map(|(fd, _)| fd.as_raw_fd()).collect(),
+        }
+    }
+
+    /// The domain for the calling process, whose own `/proc` is mounted.
+    ///
+    /// # Errors
+    /// As [`prepare`].
+    pub(crate) fn ruleset(&self, layers: &Layers) -> Result<Option<OwnedFd>, SetupFailure> {
+        match self {
+            Prepared::Nothing => Ok(None),
+            Prepared::Whole(ruleset) => ruleset.try_clone().map(Some).map_err(failed),
+            Prepared::Open(rules) => {
+                let proc =
+                    open_rule(&FileRule { path: PROC.into(), access: FileAccess::Read, required: false, own: false })?;
+                let rules = rules.iter().chain(&proc).map(|(fd, access)| (fd.as_fd(), *access));
+                whole(layers, rules).and_then(finished).map(Some)
+            }
+        }
+    }
+}
+
+/// A domain for the runner: `rules`, the right to start `executable`, and scopes where the kernel has them.
+///
+/// # Errors
+/// When the kernel lacks a part or a required path cannot be opened.
+pub(crate) fn for_runner(
+    layers: &Layers,
+    rules: &[FileRule],
+    executable: &OwnedFd,
+) -> Result<Option<OwnedFd>, SetupFailure> {
+    if !layers.has(Layer::LandlockFiles) && !scopes_stand(layers) {
         return Ok(None);
     }
+    let mut open = Vec::new();
+    for rule in rules_here(layers, rules) {
+        open.extend(open_rule(rule)?);
+    }
+    let program = (executable.as_fd(), AccessFs::Execute | AccessFs::ReadFile);
+    let rules = open.iter().map(|(fd, access)| (fd.as_fd(), *access)).chain([program]);
+    whole(layers, rules).and_then(finished).map(Some)
+}
+
+/// A grant of the jail's own /tmp is none of the host's.
+fn rules_here<'a>(layers: &Layers, rules: &'a [FileRule]) -> impl Iterator<Item = &'a FileRule> {
+    let own_tree = layers.has(Layer::Mounts);
+    rules.iter().filter(move |rule| !rule.own || own_tree)
+}
+
+fn whole<'a>(
+    layers: &Layers,
+    rules: impl Iterator<Item = (BorrowedFd<'a>, BitFlags<AccessFs>)>,
+) -> Result<RulesetCreated, SetupFailure> {
+    let files = layers.has(Layer::LandlockFiles);
     let mut ruleset = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
     if files {
         ruleset = ruleset.handle_access(AccessFs::from_all(abi())).map_err(failed)?;
     }
-    if scopes {
+    if scopes_stand(layers) {
         ruleset = ruleset.scope(Scope::Signal | Scope::AbstractUnixSocket).map_err(failed)?;
     }
     let mut created = ruleset.create().map_err(failed)?;
     if files {
-        // A grant of the jail's own /tmp is none of the host's.
-        for rule in rules.iter().filter(|rule| !rule.own || layers.has(Layer::Mounts)) {
-            created = add(created, rule)?;
+        for (fd, access) in rules {
+            created = created.add_rule(PathBeneath::new(fd, access)).map_err(failed)?;
         }
     }
-    Ok(Some(created))
+    Ok(created)
 }
 
 /// A domain that restricts signals and abstract sockets only; mount(2) keeps working in it.
 ///
 /// # Errors
 /// When the kernel has no scopes.
-pub(crate) fn scopes(layers: &Layers) -> Result<Option<RulesetCreated>, SetupFailure> {
+pub(crate) fn scopes(layers: &Layers) -> Result<Option<OwnedFd>, SetupFailure> {
     if !scopes_stand(layers) {
         return Ok(None);
     }
@@ -87,8 +180,9 @@ pub(crate) fn scopes(layers: &Layers) -> Result<Option<RulesetCreated>, SetupFai
         .set_compatibility(CompatLevel::HardRequirement)
         .scope(Scope::Signal | Scope::AbstractUnixSocket)
         .and_then(Ruleset::create)
-        .map(Some)
         .map_err(failed)
+        .and_then(finished)
+        .map(Some)
 }
 
 /// At full level scopes are a second wall and may be missing on an older kernel; at base they are the wall.
@@ -96,31 +190,26 @@ fn scopes_stand(layers: &Layers) -> bool {
     layers.has(Layer::LandlockScopes) && (layers.level() == Level::Base || kernel_abi() >= BASE_ABI)
 }
 
-fn add(ruleset: RulesetCreated, rule: &FileRule) -> Result<RulesetCreated, SetupFailure> {
-    let fd = match PathFd::new(&rule.path) {
+/// Opens a rule's path; nothing when it is missing and may be.
+fn open_rule(rule: &FileRule) -> Result<Option<(OwnedFd, BitFlags<AccessFs>)>, SetupFailure> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let fd = match rustix::fs::open(&rule.path, flags, rustix::fs::Mode::empty()) {
         Ok(fd) => fd,
-        Err(_) if !rule.required => return Ok(ruleset),
-        Err(error) => return Err(on(&rule.path, error)),
+        Err(_) if !rule.required => return Ok(None),
+        Err(errno) => return Err(on(&rule.path, io::Error::from(errno))),
     };
-    let is_folder = rustix::fs::fstat(&fd)
-        .map(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir())
-        .map_err(|errno| on(&rule.path, io::Error::from(errno)))?;
+    let stat = rustix::fs::fstat(&fd).map_err(|errno| on(&rule.path, io::Error::from(errno)))?;
     let mut access = grants(rule.access);
-    if !is_folder {
+    if !rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir() {
         access &= AccessFs::from_file(abi());
     }
-    ruleset.add_rule(PathBeneath::new(fd, access)).map_err(|error| on(&rule.path, error))
+    Ok(Some((fd, access)))
 }
 
-/// Rights of one executable, by descriptor: what the runner's start needs.
-///
-/// # Errors
-/// The kernel's.
-pub(crate) fn add_executable(
-    ruleset: RulesetCreated,
-    file: std::os::fd::BorrowedFd<'_>,
-) -> Result<RulesetCreated, SetupFailure> {
-    ruleset.add_rule(PathBeneath::new(file, AccessFs::Execute | AccessFs::ReadFile)).map_err(failed)
+/// The ruleset as a descriptor that any number of processes may enter.
+fn finished(ruleset: RulesetCreated) -> Result<OwnedFd, SetupFailure> {
+    // None only under best effort, on a kernel without Landlock.
+    Option::<OwnedFd>::from(ruleset).ok_or_else(|| failed(io::Error::from(io::ErrorKind::Unsupported)))
 }
 
 fn grants(access: FileAccess) -> BitFlags<AccessFs> {
@@ -137,21 +226,18 @@ fn grants(access: FileAccess) -> BitFlags<AccessFs> {
     }
 }
 
-/// Enters the domain, for good.
+/// Enters the domain, for good. no_new_privs must be set.
 ///
 /// # Errors
-/// When the kernel enforces less than was asked for.
-pub(crate) fn enter(ruleset: RulesetCreated) -> Result<(), SetupFailure> {
-    let status = ruleset.restrict_self().map_err(failed)?;
-    if status.ruleset == RulesetStatus::FullyEnforced {
-        return Ok(());
+/// As landlock_restrict_self(2).
+pub(crate) fn enter(ruleset: &OwnedFd) -> Result<(), SetupFailure> {
+    // SAFETY: the call takes a descriptor and flags and touches no memory.
+    let result = unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset.as_raw_fd(), 0_u32) };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error()).step(Layer::LandlockFiles, "enter a Landlock domain")
     }
-    Err(SetupFailure {
-        step: "enforce all Landlock rules".to_owned(),
-        subject: None,
-        errno: 0,
-        layer: Some(Layer::LandlockFiles),
-    })
 }
 
 fn failed(error: impl std::error::Error) -> SetupFailure {

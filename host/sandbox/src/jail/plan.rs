@@ -262,7 +262,9 @@ fn files(policy: &Policy, level: Level, facts: &HostFacts) -> Vec<FileRule> {
         }
     };
     for path in &policy.system {
-        if facts.entry(path.as_path()).is_some() && !path.as_path().starts_with("/dev") {
+        // A link is no place of its own: what it leads to is granted by its own name, or not at all.
+        let place = matches!(facts.entry(path.as_path()), Some(Entry::Folder(..) | Entry::File(..)));
+        if place && !path.as_path().starts_with("/dev") {
             push(path.as_path(), FileAccess::Read, false, false);
         }
     }

@@ -5,11 +5,12 @@
 //! step opens one component below a root's own descriptor and refuses links.
 
 mod appeared;
+mod git;
 mod place;
 mod snapshot;
 mod walk;
 
-use stigmer_policy::protected::{Matcher, Present};
+use stigmer_policy::protected::{Matcher, Present, Protected};
 use stigmer_policy::{Access, JailPath, Layer, RootKind};
 
 use self::place::Place;
@@ -58,7 +59,7 @@ impl<'a> Protect<'a> {
             protect.trees.push(tree);
         }
         for index in 0..protect.trees.len() {
-            for found in protect.trees[index].look(&protect.matcher) {
+            for found in protect.trees[index].look(&protect.matcher, &plan.policy) {
                 protect.hold(found.path, index, found.present)?;
             }
         }
@@ -68,6 +69,11 @@ impl<'a> Protect<'a> {
     /// The paths that are held, as text.
     pub(crate) fn names(&self) -> Vec<String> {
         self.held.iter().map(|held| held.path.to_string()).collect()
+    }
+
+    /// How many binds stand.
+    pub(crate) fn anchors(&self) -> usize {
+        self.anchors.as_ref().map_or(0, Anchors::count)
     }
 
     /// Whether a search stopped at its bound.
@@ -85,20 +91,36 @@ impl<'a> Protect<'a> {
             }
         }
         for index in 0..self.trees.len() {
-            for found in self.trees[index].look(&self.matcher) {
+            let was_partial = self.trees[index].is_partial();
+            for found in self.trees[index].look(&self.matcher, &self.plan.policy) {
                 if self.held.iter().any(|held| found.path.is_within(&held.path)) {
                     continue;
                 }
                 let place = Place::new(self.trees[index].root(), self.trees[index].fd());
-                if appeared::examine(&place, &found, &mut restored)
-                    && let Err(failure) = self.hold(found.path.clone(), index, found.present)
-                {
-                    let action = RestoreAction::Failed(failure.to_string());
-                    restored.push(Restored { path: found.path.to_string(), action });
+                if appeared::examine(&place, &found, &mut restored) {
+                    self.watch_appeared(index, found, &mut restored);
                 }
+            }
+            if self.trees[index].is_partial() && !was_partial {
+                let reason = "it holds too many folders to be searched whole for protected paths".to_owned();
+                let action = RestoreAction::Failed(reason);
+                restored.push(Restored { path: self.trees[index].root().to_string(), action });
             }
         }
         restored
+    }
+
+    /// Holds what appeared and may stay. Not by an anchor: a command that runs already has its own mounts and would write
+    /// past one. What is remembered is judged, not what was looked at a moment before.
+    fn watch_appeared(&mut self, tree: usize, found: Protected, restored: &mut Vec<Restored>) {
+        let place = Place::new(self.trees[tree].root(), self.trees[tree].fd());
+        match Snapshot::take(&place, &found.path) {
+            Ok(watched) if watched.holds_only(|path, content| appeared::keeps(&place, &found, path, content)) => {
+                self.held.push(Held { path: found.path, tree, watched: Some(watched) });
+            }
+            // Changed since, or holding more than can be watched.
+            _ => appeared::set_aside(&place, &found.path, restored),
+        }
     }
 
     fn hold(&mut self, path: JailPath, tree: usize, present: Present) -> Result<(), SetupFailure> {

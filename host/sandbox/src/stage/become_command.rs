@@ -2,15 +2,15 @@
 
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use stigmer_policy::Layer;
 
 use super::{Context, Work, caller, setup, step};
-use crate::jail::{capabilities, landlock, rlimits};
+use crate::jail::{landlock, rlimits};
 use crate::message::{CommandSpec, MAX_ARGUMENT, StartFailure};
-use crate::{descriptors, seccomp};
+use crate::{descriptors, seccomp, signals};
 
 /// Files made by commands are readable by others, as in a login shell.
 const UMASK: u32 = 0o022;
@@ -27,12 +27,12 @@ struct Image {
     candidates: Vec<CString>,
 }
 
-/// Turns the calling process into the command. Returns only when it could not; `report` keeps its number open.
+/// Turns the calling process into the command. Returns only when it could not. The process may share its memory with
+/// the stage, which waits: nothing here may outlast the call in a state that the stage would trip over.
 pub(super) fn become_command(
     context: &Context<'_>,
     work: &Work,
     stdio: &[OwnedFd; 3],
-    report: &OwnedFd,
 ) -> Result<std::convert::Infallible, StartFailure> {
     let layers = context.layers;
     let image = match work {
@@ -43,7 +43,7 @@ pub(super) fn become_command(
         // A session of its own: no controlling terminal, and one process group to signal.
         rustix::process::setsid().map_err(|errno| step("start a session", &errno.into()))?;
     }
-    reset_signals();
+    signals::unblock_all();
     for (fd, number) in stdio.iter().zip(0..) {
         descriptors::place(fd, number).map_err(|error| step("connect stdin, stdout and stderr", &error))?;
     }
@@ -52,23 +52,17 @@ pub(super) fn become_command(
         let cwd = OsStr::from_bytes(&spec.cwd);
         rustix::process::chdir(cwd).map_err(|_| StartFailure::Directory(cwd.to_string_lossy().into_owned()))?;
     }
-    // Built here, not before: a ruleset does not cover a /proc that is mounted later.
-    let domain = landlock::files(layers, &context.plan.files).map_err(|failure| setup(&failure))?;
+    let domain = context.domain.ruleset(layers).map_err(|failure| setup(&failure))?;
     if layers.has(Layer::Rlimits) {
         rlimits::apply(&context.plan.policy.limits).map_err(|error| step("set resource limits", &error))?;
-    }
-    if layers.has(Layer::Capabilities) {
-        capabilities::drop_all().map_err(|failure| setup(&failure))?;
     }
     // prctl(2): from here on no program that is started can gain rights.
     rustix::thread::set_no_new_privs(true).map_err(|errno| step("give up gaining rights", &errno.into()))?;
     if let Some(domain) = domain {
-        landlock::enter(domain).map_err(|failure| setup(&failure))?;
+        landlock::enter(&domain).map_err(|failure| setup(&failure))?;
     }
     if layers.has(Layer::Scrub) {
-        let report = u32::try_from(report.as_raw_fd()).expect("an open descriptor");
-        descriptors::close_range(3, report - 1);
-        descriptors::close_range(report + 1, u32::MAX);
+        descriptors::close_range(3, u32::MAX);
     }
     // Last: the filter refuses several of the calls above.
     if layers.has(Layer::Seccomp) {
@@ -81,8 +75,6 @@ pub(super) fn become_command(
             let Some((_, run)) = context.jobs.iter().find(|(name, _)| *name == job.name) else {
                 return Err(StartFailure::NotFound(job.name.clone()));
             };
-            // Tells the stage that the start succeeded, as exec would by closing it.
-            descriptors::close_range(3, u32::MAX);
             let policy = &context.plan.policy;
             let outcome = std::panic::catch_unwind(|| run(policy, &arguments));
             crate::fork::exit(outcome.unwrap_or(JOB_PANICKED))
@@ -139,19 +131,4 @@ impl Image {
 
 fn text(bytes: &[u8]) -> Result<CString, StartFailure> {
     CString::new(bytes).map_err(|_| StartFailure::Step { step: "pass a NUL byte in an argument".to_owned(), errno: 0 })
-}
-
-/// Gives every signal its default action and unblocks all: ignored ones and the mask survive exec (signal(7)).
-fn reset_signals() {
-    for signal in 1..=libc::SIGRTMAX() {
-        // SAFETY: SIG_DFL is a valid action for every number; for SIGKILL, SIGSTOP and the two that libc keeps the call
-        // fails and changes nothing.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
-    }
-    // SAFETY: an empty set made by sigemptyset is valid; the old mask is not asked for.
-    unsafe {
-        let mut none = std::mem::zeroed();
-        libc::sigemptyset(&raw mut none);
-        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
-    }
 }

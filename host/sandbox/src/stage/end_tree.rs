@@ -1,7 +1,8 @@
 //! Ending a whole tree of processes. `kill(-1)` stands in two functions, each beside its own proof; there is no path
 //! from one to the other.
 
-use landlock::RulesetCreated;
+use std::os::fd::OwnedFd;
+
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
 
@@ -27,7 +28,7 @@ pub(super) struct ScopeProof {
 }
 
 /// Enters a domain that scopes signals, and proves it by a signal that must be refused.
-pub(super) fn enter_scope_domain(ruleset: RulesetCreated, init: Pid) -> Result<ScopeProof, StartFailure> {
+pub(super) fn enter_scope_domain(ruleset: &OwnedFd, init: Pid) -> Result<ScopeProof, StartFailure> {
     domain::enter(ruleset).map_err(|failure| setup(&failure))?;
     let parent = rustix::process::getppid();
     let refused = rustix::process::test_kill_process(init) == Err(Errno::PERM);

@@ -6,6 +6,7 @@ use rustix::fs::FileType;
 use stigmer_policy::JailPath;
 use stigmer_policy::protected::{Absent, Finding, MAX_CONFIG, Protected, inspect};
 
+use super::git;
 use super::place::Place;
 use crate::message::{RestoreAction, Restored};
 
@@ -44,10 +45,7 @@ fn look_at(
                 Err(error) if error.kind() == io::ErrorKind::FileTooLarge => vec![0; MAX_CONFIG + 1],
                 other => other?,
             };
-            match inspect(found, path, &content) {
-                Finding::Keep => Ok(()),
-                Finding::Quarantine(_) => Err(io::ErrorKind::Other.into()),
-            }
+            if keeps(place, found, path, &content) { Ok(()) } else { Err(io::ErrorKind::Other.into()) }
         }
         FileType::Directory if depth < MAX_DEPTH => {
             let names = place.names(path)?;
@@ -66,7 +64,16 @@ fn look_at(
     }
 }
 
-fn set_aside(place: &Place<'_>, path: &JailPath, restored: &mut Vec<Restored>) {
+/// Whether a regular file with this content may stay.
+pub(super) fn keeps(place: &Place<'_>, found: &Protected, path: &JailPath, content: &[u8]) -> bool {
+    if found.pattern == git::NAME {
+        return git::leads_to_a_searched_folder(place, path, content);
+    }
+    // Sample hooks may have been read in part, or not at all.
+    inspect(found, path, content) == Finding::Keep
+}
+
+pub(super) fn set_aside(place: &Place<'_>, path: &JailPath, restored: &mut Vec<Restored>) {
     let action = match place.set_aside(path) {
         Ok(aside) => RestoreAction::Quarantined(aside.to_string()),
         // Gone again, by another command that still runs.

@@ -2,15 +2,19 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, ResolveFlags, Stat, openat2};
 use stigmer_policy::JailPath;
 
-/// Names that are tried for what is moved aside.
-const QUARANTINE_NAMES: u32 = 1000;
+/// Names that are tried for what is moved aside, in turn.
+const COUNTED_NAMES: u32 = 1000;
+/// Names that are drawn when all of those are taken.
+const DRAWN_NAMES: u32 = 8;
+/// Bytes of a name that stay when it is moved aside, so that the longer one still is a name (255 bytes).
+const KEPT_OF_NAME: usize = 200;
 
 /// One root and its descriptor.
 pub(super) struct Place<'a> {
@@ -21,6 +25,11 @@ pub(super) struct Place<'a> {
 impl<'a> Place<'a> {
     pub(super) fn new(root: &'a JailPath, fd: BorrowedFd<'a>) -> Place<'a> {
         Place { root, fd }
+    }
+
+    /// The root.
+    pub(super) fn root(&self) -> &JailPath {
+        self.root
     }
 
     /// The part of `path` below the root, `.` for the root itself.
@@ -97,11 +106,24 @@ impl<'a> Place<'a> {
         Ok(rustix::fs::symlinkat(target, &parent, name)?)
     }
 
-    /// Moves whatever has this name to a free one beside it; gives the new path.
+    /// Moves whatever has this name to a free one beside it; gives the new path. A folder that its owner may not write
+    /// to is opened up first: a command makes one to keep what it left there.
     pub(super) fn set_aside(&self, path: &JailPath) -> io::Result<JailPath> {
+        match self.move_aside(path) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                self.open_up(&path.parent().ok_or(io::ErrorKind::InvalidInput)?)?;
+                self.move_aside(path)
+            }
+            other => other,
+        }
+    }
+
+    fn move_aside(&self, path: &JailPath) -> io::Result<JailPath> {
         let (parent, name) = self.parent(path)?;
-        for number in 1..=QUARANTINE_NAMES {
-            let mut aside = name.to_owned();
+        for number in 1..=COUNTED_NAMES + DRAWN_NAMES {
+            // Whoever takes all counted names first cannot take those that are drawn.
+            let number = if number > COUNTED_NAMES { draw()? } else { number.into() };
+            let mut aside = OsStr::from_bytes(&name.as_bytes()[..name.len().min(KEPT_OF_NAME)]).to_owned();
             aside.push(format!(".quarantined-{number}"));
             match rustix::fs::renameat_with(&parent, name, &parent, &aside, RenameFlags::NOREPLACE) {
                 Ok(()) => {
@@ -113,6 +135,15 @@ impl<'a> Place<'a> {
             }
         }
         Err(io::Error::new(io::ErrorKind::AlreadyExists, "no free name to move it to"))
+    }
+
+    /// Lets the owner list, enter and change a folder.
+    pub(super) fn open_up(&self, path: &JailPath) -> io::Result<()> {
+        let folder = self.open(path, OFlags::PATH | OFlags::DIRECTORY)?;
+        let mode = rustix::fs::fstat(&folder)?.st_mode & 0o7777 | 0o700;
+        // fchmod(2) refuses such a descriptor; its name below /proc leads to the same folder, whatever it is called now.
+        let name = format!("/proc/self/fd/{}", folder.as_raw_fd());
+        Ok(rustix::fs::chmod(name, Mode::from_raw_mode(mode))?)
     }
 
     /// Makes sure that every folder above `path` is a folder; what stands in its place is moved aside.
@@ -137,6 +168,12 @@ impl<'a> Place<'a> {
         let parent = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
         Ok((self.open(&parent, OFlags::PATH | OFlags::DIRECTORY)?, name))
     }
+}
+
+fn draw() -> io::Result<u64> {
+    let mut bytes = [0u8; 8];
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
+    Ok(u64::from_ne_bytes(bytes))
 }
 
 /// The descriptor of a root, opened once by its canonical path.

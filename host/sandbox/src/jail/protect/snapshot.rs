@@ -85,6 +85,15 @@ impl Snapshot {
         }
     }
 
+    /// Whether everything in it is a folder or a file that `keeps` accepts.
+    pub(super) fn holds_only(&self, keeps: impl Fn(&JailPath, &[u8]) -> bool) -> bool {
+        self.nodes.iter().all(|(path, node)| match &node.content {
+            Content::Folder => true,
+            Content::File(content) => keeps(path, content),
+            Content::Link(_) | Content::Other => false,
+        })
+    }
+
     fn folders(&self) -> Vec<JailPath> {
         self.nodes.iter().filter(|(_, node)| node.content == Content::Folder).map(|(path, _)| path.clone()).collect()
     }
@@ -123,7 +132,10 @@ impl Node {
     /// True when nothing had changed.
     fn restore(&mut self, place: &Place<'_>, path: &JailPath, restored: &mut Vec<Restored>) -> io::Result<bool> {
         let now = place.stat(path).ok();
-        if now.as_ref().is_some_and(|stat| self.stamp.is_same(Stamp::of(stat))) {
+        // A file is read each time: a shared mapping changes it without touching its times (always on tmpfs, elsewhere
+        // while the page waits to be written).
+        let by_stamp = !matches!(self.content, Content::File(_));
+        if by_stamp && now.as_ref().is_some_and(|stat| self.stamp.is_same(Stamp::of(stat))) {
             return Ok(true);
         }
         if let Some(stat) = now {

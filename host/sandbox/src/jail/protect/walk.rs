@@ -1,19 +1,22 @@
 //! Walking a root once, and later only the folders of it that changed.
 
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{FileType, OFlags, Stat};
-use stigmer_policy::JailPath;
+use stigmer_policy::{JailPath, Policy};
 use stigmer_policy::protected::{Matcher, Protected};
 
+use super::git;
 use super::place::{Place, open_root};
 
 /// How deep repositories are looked for; a deeper one counts as absent.
-const MAX_DEPTH: usize = 6;
+pub(super) const MAX_DEPTH: usize = 6;
 /// Folders that are kept in view. A larger tree is searched in part, and that is said.
 const MAX_FOLDERS: usize = 20_000;
 /// A time stamp younger than this may be shared by a later change: coarse clocks tick every 4 to 10 ms.
@@ -25,6 +28,7 @@ pub(super) struct Tree {
     fd: OwnedFd,
     folders: BTreeMap<JailPath, Stamp>,
     partial: bool,
+    begun: bool,
 }
 
 /// Tells whether a folder's list of names may have changed. The change time cannot be set by hand.
@@ -52,7 +56,7 @@ impl Stamp {
 
 impl Tree {
     pub(super) fn open(root: &JailPath) -> io::Result<Tree> {
-        Ok(Tree { root: root.clone(), fd: open_root(root)?, folders: BTreeMap::new(), partial: false })
+        Ok(Tree { root: root.clone(), fd: open_root(root)?, folders: BTreeMap::new(), partial: false, begun: false })
     }
 
     pub(super) fn root(&self) -> &JailPath {
@@ -68,7 +72,7 @@ impl Tree {
     }
 
     /// Lists new and changed folders, and gives every protected path that stands in them.
-    pub(super) fn look(&mut self, matcher: &Matcher<'_>) -> Vec<Protected> {
+    pub(super) fn look(&mut self, matcher: &Matcher<'_>, policy: &Policy) -> Vec<Protected> {
         let mut found = Vec::new();
         let mut next: Vec<JailPath> = self.folders.keys().cloned().collect();
         if next.is_empty() {
@@ -89,21 +93,35 @@ impl Tree {
                 continue;
             }
             self.folders.insert(folder.clone(), stamp);
-            let Ok(entries) = entries(&place, &folder) else {
-                // A folder that its owner may not list cannot be listed by a command either, until its mode changes,
-                // which changes its stamp.
+            let Ok(entries) = self.list(&place, &folder) else {
+                // At the start such a folder is the person's own choice, and no command can list it either.
                 continue;
             };
-            for (name, is_folder) in entries {
-                let Ok(path) = folder.join(Path::new(&name)) else { continue };
-                if let Some(protected) = matcher.matches(&path) {
+            for (name, kind) in &entries {
+                let Ok(path) = folder.join(Path::new(name)) else { continue };
+                if let Some(protected) = matcher.matches(&path).or_else(|| git::pointer(policy, &path, *kind)) {
                     found.push(protected);
-                } else if is_folder && self.is_worth_entering(&path) && !self.folders.contains_key(&path) {
+                } else if kind.is_dir() && self.is_worth_entering(&path) && !self.folders.contains_key(&path) {
                     next.push(path);
                 }
             }
+            let names = entries.into_iter().map(|(name, _)| name).collect();
+            let inner = git::in_git_folder(policy, &folder, &names);
+            found.extend(inner.into_iter().filter(|inner| !git::is_known(matcher, inner)));
         }
+        self.begun = true;
         found
+    }
+
+    /// Names in a folder. One that a command made unlistable is opened up: git finds `.git` in it without listing.
+    fn list(&self, place: &Place<'_>, folder: &JailPath) -> io::Result<Vec<(OsString, FileType)>> {
+        match entries(place, folder) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && self.begun => {
+                place.open_up(folder)?;
+                entries(place, folder)
+            }
+            other => other,
+        }
     }
 
     fn is_worth_entering(&self, path: &JailPath) -> bool {
@@ -111,32 +129,31 @@ impl Tree {
             return false;
         }
         // Git's object store: up to 256 folders of objects, named by two digits, that no pattern speaks of.
-        let in_objects = path.parent().is_some_and(|parent| parent.name().is_some_and(|name| name == "objects"));
+        let in_git = path.as_path().components().any(|part| part.as_os_str() == git::NAME);
+        let in_objects = in_git && path.parent().is_some_and(|parent| parent.name().is_some_and(|name| name == "objects"));
         !(in_objects && path.name().is_some_and(|name| name.len() == 2 || name == "pack"))
     }
 }
 
-fn entries(place: &Place<'_>, folder: &JailPath) -> io::Result<Vec<(std::ffi::OsString, bool)>> {
-    use std::os::unix::ffi::OsStrExt;
+fn entries(place: &Place<'_>, folder: &JailPath) -> io::Result<Vec<(OsString, FileType)>> {
     let opened = place.open(folder, OFlags::RDONLY | OFlags::DIRECTORY)?;
     let mut found = Vec::new();
     for entry in rustix::fs::Dir::read_from(&opened)? {
         let entry = entry?;
-        let name = std::ffi::OsStr::from_bytes(entry.file_name().to_bytes()).to_owned();
+        let name = OsStr::from_bytes(entry.file_name().to_bytes()).to_owned();
         if name == "." || name == ".." {
             continue;
         }
-        let is_folder = match entry.file_type() {
-            FileType::Directory => true,
+        let kind = match entry.file_type() {
             // Some file systems do not say.
             FileType::Unknown => folder
                 .join(Path::new(&name))
                 .ok()
                 .and_then(|path| place.stat(&path).ok())
-                .is_some_and(|stat| FileType::from_raw_mode(stat.st_mode).is_dir()),
-            _ => false,
+                .map_or(FileType::Unknown, |stat| FileType::from_raw_mode(stat.st_mode)),
+            kind => kind,
         };
-        found.push((name, is_folder));
+        found.push((name, kind));
     }
     Ok(found)
 }
