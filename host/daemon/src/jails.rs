@@ -69,7 +69,7 @@ fn begin(spec: &JailSpec, person: &Person, executable: &OwnedFd, rpc: &OwnedFd) 
         code: u32::try_from(spec.code.len()).map_err(|error| refused(&error))?,
     };
     let mode = if spec.released { CommandMode::Released } else { CommandMode::Free };
-    let setup = Setup { plan, mode, runner: Some(runner), left_out: Vec::new() };
+    let setup = Setup { plan, mode, runner: Some(runner), spare: true, left_out: Vec::new() };
     let mut descriptors: Vec<BorrowedFd<'_>> = vec![executable.as_fd(), rpc.as_fd()];
     descriptors.extend(spec.code.iter().map(|code| code.as_fd()));
     let launch = Launch::Spawn { executable: PathBuf::from(OURSELVES) };

@@ -118,7 +118,7 @@ fn start(policy: &Policy, trial: &Trial, person: &Person) -> Result<Jail, Failed
     if trial.level != Level::Full {
         RunFolder::write(&plan.home_files).map_err(words)?;
     }
-    let setup = Setup { plan, mode: CommandMode::Free, runner: None, left_out: trial.left_out.clone() };
+    let setup = Setup { plan, mode: CommandMode::Free, runner: None, spare: false, left_out: trial.left_out.clone() };
     Jail::start(&Launch::Clone(JOBS), setup, &[]).map_err(Failed::Start)
 }
 
