@@ -1,12 +1,30 @@
 //! `stigmer`: one executable in all parts. The hidden parts are dispatched first, before the command line, logging or
 //! any runtime is touched: they run as other processes, with other rights.
 
+mod banner;
+mod begin;
+mod client;
+mod context;
+mod daemon;
 mod doctor;
+mod ending;
+mod engine;
+mod execution;
 mod failure;
+mod follow;
 mod jobs;
+mod local;
+mod orders;
 mod person;
+mod plugin;
 mod printer;
+mod provider;
+mod run;
 mod sandbox;
+mod secret;
+mod settings;
+mod standing;
+mod start;
 
 use std::process::ExitCode;
 
@@ -25,14 +43,21 @@ struct Cli {
 
 #[derive(clap::Subcommand)]
 enum Command {
-    /// The walls alone, without an agent
+    Local(local::LocalCommand),
+    Run(Box<run::RunCommand>),
+    Execution(execution::ExecutionCommand),
+    Plugin(plugin::PluginCommand),
     Sandbox(sandbox::SandboxCommand),
+    Secret(secret::SecretCommand),
     Doctor(doctor::DoctorCommand),
 }
 
 fn main() -> ExitCode {
-    if std::env::args_os().nth(1).is_some_and(|part| part == "init") {
-        run_init();
+    match std::env::args_os().nth(1).as_deref().and_then(std::ffi::OsStr::to_str) {
+        Some("init") => run_init(),
+        Some(stigmer_daemon::jails::RUNNER_PART) => stigmer_runner::main(),
+        Some(daemon::PART) => return daemon::run(),
+        _ => {}
     }
     let printer = Printer::new();
     let cli = match Cli::try_parse() {
@@ -40,7 +65,12 @@ fn main() -> ExitCode {
         Err(error) => return failure::usage(&error),
     };
     let outcome = match cli.command {
+        Command::Local(command) => command.execute(&printer),
+        Command::Run(command) => command.execute(&printer),
+        Command::Execution(command) => command.execute(&printer),
+        Command::Plugin(command) => command.execute(&printer),
         Command::Sandbox(command) => command.execute(&printer),
+        Command::Secret(command) => command.execute(&printer),
         Command::Doctor(command) => command.execute(&printer),
     };
     outcome.unwrap_or_else(|failure: Failure| failure.print(&printer))

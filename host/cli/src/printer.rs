@@ -1,20 +1,44 @@
 //! The only thing that writes to a terminal.
 
 use std::fmt::Arguments;
-use std::io::Write;
+use std::io::{BufRead, IsTerminal, Write};
 
 /// Writes lines for people to stdout and stderr; colour only where there is a terminal that wants it.
-#[derive(Debug)]
-pub(crate) struct Printer {}
+#[derive(Debug, Clone)]
+pub(crate) struct Printer {
+    /// stdout is a terminal: what stands beside a result is written there too.
+    together: bool,
+}
 
 impl Printer {
     pub(crate) fn new() -> Printer {
-        Printer {}
+        Printer { together: std::io::stdout().is_terminal() }
     }
 
     /// One line of result. A closed pipe is no error: the reader has seen enough.
     pub(crate) fn line(&self, text: Arguments<'_>) {
         let _ = writeln!(anstream::stdout(), "{text}");
+    }
+
+    /// Text of result as it comes, shown at once.
+    pub(crate) fn text(&self, text: &str) {
+        let mut out = anstream::stdout();
+        let _ = write!(out, "{text}").and_then(|()| out.flush());
+    }
+
+    /// One line that goes along with a result: on a terminal in its place, else on stderr.
+    pub(crate) fn side(&self, text: Arguments<'_>) {
+        if self.together {
+            self.line(text);
+        } else {
+            let _ = writeln!(anstream::stderr(), "{text}");
+        }
+    }
+
+    /// One JSON value on a line, written at once.
+    pub(crate) fn json(&self, value: &serde_json::Value) {
+        let mut out = std::io::stdout().lock();
+        let _ = writeln!(out, "{value}").and_then(|()| out.flush());
     }
 
     /// Bytes of result, unchanged.
@@ -35,5 +59,14 @@ impl Printer {
     /// What to do about it.
     pub(crate) fn hint(&self, text: Arguments<'_>) {
         let _ = writeln!(anstream::stderr(), "\x1b[1;36mhint\x1b[0m: {text}");
+    }
+
+    /// Asks a person a question that is answered with yes or no; anything but yes is no. Blocks.
+    pub(crate) fn confirm(&self, question: &str) -> bool {
+        let mut out = anstream::stderr();
+        let _ = write!(out, "{question} [y/N] ").and_then(|()| out.flush());
+        let mut answer = String::new();
+        let read = std::io::stdin().lock().read_line(&mut answer);
+        read.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
     }
 }

@@ -1,0 +1,124 @@
+//! The daemon, as its clients on the command line reach it.
+
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use hyper_util::rt::TokioIo;
+use stigmer_proto::local::HelloRequest;
+use stigmer_proto::local::local_client::LocalClient;
+use stigmer_proto::{PROTOCOL, PROTOCOL_METADATA};
+use tonic::metadata::MetadataValue;
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Request, Status};
+
+use crate::failure::Failure;
+
+/// Metadata in which the daemon gives advice beside an error.
+const HINT_METADATA: &str = "stigmer-hint-bin";
+/// Largest answer that is taken, in bytes: a record with every changed file.
+const MAX_ANSWER: usize = 64 << 20;
+
+/// Calls of the local contract.
+pub(crate) type Daemon = LocalClient<InterceptedService<Channel, Speaks>>;
+
+/// Names the protocol on every call.
+#[derive(Debug, Clone)]
+pub(crate) struct Speaks;
+
+impl Interceptor for Speaks {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        request.metadata_mut().insert(PROTOCOL_METADATA, MetadataValue::from(PROTOCOL));
+        Ok(request)
+    }
+}
+
+/// Where the daemon of a home listens.
+pub(crate) fn socket(stigmer_home: &Path) -> PathBuf {
+    stigmer_home.join("daemon.sock")
+}
+
+/// Whether somebody listens there, and who, by the kernel's word. Blocks for no longer than connecting takes.
+pub(crate) fn listener(socket: &Path) -> Result<Option<rustix::process::Pid>, Failure> {
+    match UnixStream::connect(socket) {
+        Ok(stream) => {
+            let peer = rustix::net::sockopt::socket_peercred(stream.as_fd()).context("could not ask who listens")?;
+            let ours = rustix::process::geteuid();
+            if peer.uid != ours {
+                let error = anyhow::anyhow!(
+                    "`{}` is served by user {} (pid {}), not by you",
+                    socket.display(),
+                    peer.uid.as_raw(),
+                    peer.pid.as_raw_nonzero()
+                );
+                return Err(Failure::ours(error).hint(Some("name another folder by STIGMER_HOME".to_owned())));
+            }
+            Ok(Some(peer.pid))
+        }
+        Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused) => {
+            Ok(None)
+        }
+        Err(error) => Err(Failure::ours(
+            anyhow::Error::from(error).context(format!("could not connect to `{}`", socket.display())),
+        )),
+    }
+}
+
+/// Connects and shakes hands.
+pub(crate) async fn connect(socket: &Path) -> Result<Daemon, Failure> {
+    let path = socket.to_owned();
+    let connector = tower::service_fn(move |_: tonic::transport::Uri| {
+        let path = path.clone();
+        async move { tokio::net::UnixStream::connect(path).await.map(TokioIo::new) }
+    });
+    // The name only fills a header.
+    let channel = Endpoint::from_static("http://daemon")
+        .connect_with_connector(connector)
+        .await
+        .with_context(|| format!("could not reach the daemon at `{}`", socket.display()))?;
+    let mut daemon = LocalClient::with_interceptor(channel, Speaks).max_decoding_message_size(MAX_ANSWER);
+    let version = env!("CARGO_PKG_VERSION");
+    let hello = HelloRequest { version: version.to_owned(), protocol: PROTOCOL };
+    let reply = daemon.hello(hello).await.map_err(|status| failed("could not greet the daemon", &status))?.into_inner();
+    if reply.protocol != PROTOCOL {
+        let error = anyhow::anyhow!(
+            "the daemon {} speaks protocol {}, this program {version} speaks {PROTOCOL}",
+            reply.version,
+            reply.protocol
+        );
+        return Err(Failure::ours(error).hint(Some("run `stigmer local restart`".to_owned())));
+    }
+    Ok(daemon)
+}
+
+/// Connects to the daemon of a home; without one that is an error with advice.
+pub(crate) async fn required(stigmer_home: &Path) -> Result<Daemon, Failure> {
+    let socket = socket(stigmer_home);
+    if listener(&socket)?.is_none() {
+        let error = anyhow::anyhow!("no daemon runs for `{}`", stigmer_home.display());
+        return Err(Failure::said_no(error).hint(Some("start one with `stigmer local start`".to_owned())));
+    }
+    connect(&socket).await
+}
+
+/// What a daemon's refusal means for the exit code; its advice goes along.
+pub(crate) fn failed(doing: &str, status: &Status) -> Failure {
+    let hint = status.metadata().get_bin(HINT_METADATA).and_then(|value| value.to_bytes().ok());
+    let hint = hint.and_then(|bytes| String::from_utf8(bytes.to_vec()).ok());
+    let error = anyhow::anyhow!("{}", status.message()).context(doing.to_owned());
+    let failure = match status.code() {
+        Code::InvalidArgument => Failure::usage(error),
+        Code::NotFound | Code::FailedPrecondition => Failure::said_no(error),
+        _ => Failure::ours(error),
+    };
+    failure.hint(hint)
+}
+
+/// A runtime for the verbs that talk to a daemon. Made as late as possible: before, the process has one thread.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    Ok(runtime.context("could not start the runtime")?)
+}

@@ -1,0 +1,191 @@
+//! For people: the model's text as it comes, a line for each tool call, edits as a diff, denials with what would allow
+//! them. In a pipe stdout carries the model's text alone; the rest goes to stderr, without colour.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+use stigmer_proto::local::ShowExecutionReply;
+
+use super::Show;
+use super::diff;
+use super::event::Event;
+use super::json::approve_command;
+use crate::printer::Printer;
+
+/// Longest summary of a call's arguments, in characters.
+const SUMMARY: usize = 100;
+
+pub(super) struct Text<'a> {
+    printer: &'a Printer,
+    execution: String,
+    /// Arguments of calls that run.
+    running: HashMap<String, Value>,
+    /// The model's text does not end with a line break yet.
+    open_line: bool,
+}
+
+impl<'a> Text<'a> {
+    pub(super) fn new(printer: &'a Printer) -> Self {
+        Text { printer, execution: String::new(), running: HashMap::new(), open_line: false }
+    }
+
+    fn close_line(&mut self) {
+        if std::mem::take(&mut self.open_line) {
+            self.printer.text("\n");
+        }
+    }
+
+    fn side(&mut self, line: &str) {
+        self.close_line();
+        self.printer.side(format_args!("{line}"));
+    }
+
+    fn finished(&mut self, call: &str, tool: &str, text: &str, is_error: bool, took_ms: u64) {
+        let args = self.running.remove(call).unwrap_or(Value::Null);
+        let mark = if is_error { "\x1b[31m✗\x1b[0m" } else { "\x1b[32m✓\x1b[0m" };
+        let seconds = took_ms as f64 / 1000.0;
+        self.side(&format!("{mark} \x1b[1m{}\x1b[0m {} \x1b[2m{seconds:.1}s\x1b[0m", clean(tool), summary(&args)));
+        if is_error {
+            let first = clean(text.lines().next().unwrap_or_default());
+            self.side(&format!("  {}", shorten(&first, SUMMARY)));
+        } else if tool == "edit_file" {
+            let part = |name: &str| args[name].as_str().unwrap_or_default().to_owned();
+            for line in diff::lines(&part("old_string"), &part("new_string")) {
+                self.side(&format!("  {line}"));
+            }
+        }
+    }
+}
+
+impl Show for Text<'_> {
+    fn begin(&mut self, about: &ShowExecutionReply, scripted: bool) {
+        let execution = about.execution.clone().unwrap_or_default();
+        self.execution.clone_from(&execution.id);
+        let model = if scripted || execution.provider == "script" {
+            "\x1b[33mscripted model: every answer was written down beforehand\x1b[0m".to_owned()
+        } else {
+            format!("{} {}", clean(&execution.provider), clean(&execution.model))
+        };
+        let confined = if execution.level == "filesystem" { ", confined: no" } else { "" };
+        self.side(&format!("\x1b[2m{}\x1b[0m  {model}", execution.id));
+        self.side(&format!(
+            "\x1b[2m{}, level {}{confined}, {}\x1b[0m",
+            execution.sandbox,
+            execution.level,
+            clean(&execution.workspace)
+        ));
+        let level = stigmer_policy::Level::ALL.iter().find(|level| level.name() == execution.level);
+        let open = level.map(|level| crate::standing::open(*level)).unwrap_or_default();
+        if !open.is_empty() {
+            self.side(&format!("\x1b[2mnot prevented here: {}\x1b[0m", open.join(", ")));
+        }
+    }
+
+    fn event(&mut self, event: &Event) {
+        match event {
+            Event::Text { text, .. } => {
+                let text = clean_text(text);
+                if !text.is_empty() {
+                    self.open_line = !text.ends_with('\n');
+                    self.printer.text(&text);
+                }
+            }
+            Event::Turn => self.close_line(),
+            Event::ToolBegin { call, args, .. } => {
+                self.running.insert(call.clone(), args.clone());
+            }
+            Event::ToolEnd { call, tool, text, is_error, took_ms, .. } => {
+                self.finished(call, tool, text, *is_error, *took_ms);
+            }
+            Event::Denial { rule, subject, reason, grant, .. } => {
+                self.side(&format!(
+                    "\x1b[31mdenied\x1b[0m {}: {} (rule {})",
+                    clean(subject),
+                    clean(reason),
+                    clean(rule)
+                ));
+                if !grant.is_empty() {
+                    self.side(&format!("  \x1b[36mwould be allowed by\x1b[0m {}", clean(grant)));
+                }
+            }
+            Event::Asked { call, summary, .. } => {
+                let command = approve_command(&self.execution, call);
+                self.side(&format!("\x1b[33mwaits\x1b[0m for an answer: {}", clean(summary)));
+                self.side(&format!("  {command}"));
+            }
+            Event::Answered { approved, .. } => self.side(if *approved { "approved" } else { "denied by a person" }),
+            Event::Limit { reason } => self.side(&format!("\x1b[33mlimit\x1b[0m {}", clean(reason))),
+            Event::Retry { attempt, wait_ms, reason } => {
+                self.side(&format!("try {attempt} failed, again in {wait_ms} ms: {}", clean(reason)));
+            }
+            Event::Interrupted { reason } => self.side(&format!("interrupted: {}", clean(reason))),
+            Event::Parked { reason } if reason != "approval" => {
+                self.side(&format!("parked, waits for {}", clean(reason)))
+            }
+            Event::Parked { .. } => {}
+            Event::Ended { outcome, reason } => {
+                self.close_line();
+                if outcome != "completed" {
+                    self.printer.error(format_args!("{}: {}", clean(outcome), clean_text(reason)));
+                }
+            }
+        }
+    }
+
+    fn end(&mut self, record: &ShowExecutionReply) {
+        for file in &record.files {
+            self.side(&format!("{} {} ({} bytes, by {})", file.change, clean(&file.path), file.size, file.wall));
+        }
+        let usage = record.usage.unwrap_or_default();
+        let (input, output) =
+            (usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens, usage.output_tokens);
+        self.side(&format!("\x1b[2m{} turns, {input} tokens in, {output} out\x1b[0m", usage.turns));
+    }
+}
+
+/// The argument that says most, on one line.
+fn summary(args: &Value) -> String {
+    let named = ["command", "file_path", "path", "pattern"].iter().find_map(|name| args[name].as_str());
+    let text = match named {
+        Some(text) => text.to_owned(),
+        None if args.as_object().is_none_or(serde_json::Map::is_empty) => String::new(),
+        None => args.to_string(),
+    };
+    shorten(&clean(&text), SUMMARY)
+}
+
+fn shorten(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
+/// One line without control characters: nothing that an agent wrote may move the cursor or set a title.
+pub(crate) fn clean(text: &str) -> String {
+    text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
+}
+
+/// As [`clean`], but line breaks and tabs stay.
+fn clean_text(text: &str) -> String {
+    text.chars().filter(|char| !char.is_control() || matches!(char, '\n' | '\t')).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_an_agent_wrote_steers_the_terminal() {
+        assert_eq!(clean("a\x1b]0;title\x07\nb"), "a ]0;title  b");
+        assert_eq!(clean_text("a\x1b[2J\n\tb\r"), "a[2J\n\tb");
+    }
+
+    #[test]
+    fn a_call_is_told_by_the_argument_that_says_most() {
+        assert_eq!(summary(&serde_json::json!({ "file_path": "/w/a", "content": "x" })), "/w/a");
+        assert_eq!(summary(&serde_json::json!({})), "");
+        assert_eq!(summary(&serde_json::json!({ "n": 1 })), "{\"n\":1}");
+        assert_eq!(summary(&serde_json::json!({ "command": "é".repeat(200) })).chars().count(), SUMMARY + 1);
+    }
+}
