@@ -1,0 +1,13 @@
+//! Whole runs of the program: exit code, stdout, stderr, in a fresh home with a scrubbed environment.
+#![expect(clippy::disallowed_methods, reason = "tests build their own fixtures and start the program")]
+
+#[path = "whole/lifecycle.rs"]
+mod lifecycle;
+#[path = "whole/prompt.rs"]
+mod prompt;
+#[path = "whole/runs.rs"]
+mod runs;
+#[path = "whole/usage.rs"]
+mod usage;
+#[path = "whole/world.rs"]
+mod world;

@@ -1,0 +1,77 @@
+//! The daemon's life.
+
+use crate::world::{World, alive};
+
+#[test]
+fn start_status_and_stop_each_twice() {
+    let world = World::new();
+    let said = world.run(&["local", "status"]);
+    assert_eq!((said.code, said.out.as_str()), (1, "no daemon runs for [FOLDER]/home/.stigmer\n"));
+    let first = world.start();
+    assert!(first.out.contains("is running (pid "), "{}", first.out);
+    assert!(first.out.contains("filesystem, confined: no"), "{}", first.out);
+    let status =
+        || -> serde_json::Value { serde_json::from_str(&world.run(&["local", "status", "--json"]).out).unwrap() };
+    let before = status();
+    let again = world.run(&["local", "start", "--sandbox", "filesystem"]);
+    assert_eq!(again.code, 0);
+    assert!(again.out.contains("running already") && again.out.contains("nothing was changed"), "{}", again.out);
+    assert_eq!(before, status());
+    let setting = |name: &str| {
+        let settings = before["settings"].as_array().unwrap();
+        settings.iter().find(|setting| setting["name"] == name).unwrap()["origin"].clone()
+    };
+    assert_eq!((setting("sandbox"), setting("mode")), ("flag".into(), "default".into()));
+    let pid = i32::try_from(before["pid"].as_i64().unwrap()).unwrap();
+    assert!(alive(pid));
+    let said = world.run(&["local", "stop"]);
+    assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (0, "stopped\n", ""));
+    assert!(!alive(pid));
+    assert!(!world.stigmer_home().join("daemon.sock").exists());
+    assert_eq!(std::fs::read_dir(world.stigmer_home().join("run")).unwrap().count(), 0);
+    let said = world.run(&["local", "stop"]);
+    assert_eq!((said.code, said.out.as_str()), (0, "no daemon was running\n"));
+}
+
+#[test]
+fn the_daemon_has_no_environment_and_cannot_be_looked_into() {
+    let world = World::new();
+    let said = world.run_with(&[("ANTHROPIC_API_KEY", "sk-canary-7")], &["local", "start", "--sandbox", "filesystem"]);
+    assert_eq!(said.code, 0);
+    assert!(said.out.contains("environment ANTHROPIC_API_KEY"), "{}", said.out);
+    assert!(!said.out.contains("canary") && !said.err.contains("canary"));
+    let status = world.run(&["local", "status"]);
+    assert!(status.out.contains("anthropic (environment ANTHROPIC_API_KEY)"), "{}", status.out);
+    assert!(!status.out.contains("canary"));
+    let value: serde_json::Value = serde_json::from_str(&world.run(&["local", "status", "--json"]).out).unwrap();
+    // Root may look; what it sees is nothing.
+    if let Ok(environment) = std::fs::read(format!("/proc/{}/environ", value["pid"])) {
+        assert!(environment.is_empty());
+    }
+    let listed = world.run(&["secret", "list"]);
+    assert_eq!(listed.out, "anthropic  (environment ANTHROPIC_API_KEY)\n");
+}
+
+#[test]
+fn a_named_provider_without_a_key_and_without_a_terminal_is_refused_with_advice() {
+    let world = World::new();
+    let said = world.run(&["local", "start", "--sandbox", "filesystem", "--provider", "anthropic"]);
+    assert_eq!(said.code, 1);
+    assert!(said.err.contains("no key for `anthropic`") && said.err.contains("ANTHROPIC_API_KEY"), "{}", said.err);
+    assert!(!world.stigmer_home().join("daemon.sock").exists());
+}
+
+#[test]
+fn verbs_that_need_a_daemon_say_so() {
+    let world = World::new();
+    for arguments in [["execution", "list"].as_slice(), &["secret", "list"], &["execution", "show", "aex-x"]] {
+        let said = world.run(arguments);
+        assert_eq!(said.code, 1);
+        assert!(said.err.contains("no daemon runs") && said.err.contains("local start"), "{}", said.err);
+    }
+    world.start();
+    let said = world.run(&["execution", "list", "--json"]);
+    assert_eq!((said.code, said.out.as_str()), (0, "{\"version\":1,\"executions\":[]}\n"));
+    let said = world.run(&["execution", "show", "nonsense"]);
+    assert_eq!(said.code, 2);
+}

@@ -1,0 +1,84 @@
+//! Runs of a scripted model, from the command line to the record.
+
+use crate::world::{Said, World};
+
+const SCRIPT: &str = r#"
+[[turn]]
+text = "I write it down."
+
+[[turn.call]]
+id = "note"
+tool = "write_file"
+args = { file_path = "${WORKSPACE}/note.md", content = "hello\n" }
+
+[[turn]]
+text = "Done."
+
+[[turn.expect]]
+call = "note"
+matches = "note\\.md"
+"#;
+
+fn run(world: &World, script: &str, more: &[&str]) -> Said {
+    let script = world.write("script.toml", script);
+    let model = format!("script:{}", script.display());
+    world.run(&[&["run", "-m", "write a note", "--model", &model], more].concat())
+}
+
+#[test]
+fn a_run_without_a_daemon_starts_one_and_does_the_work() {
+    let world = World::new();
+    let said = run(&world, SCRIPT, &["--sandbox", "filesystem"]);
+    assert_eq!(said.code, 0);
+    assert!(said.err.contains("no daemon was running: started one"), "{}", said.err);
+    assert!(said.err.contains("scripted model"), "{}", said.err);
+    assert!(said.out.contains("I write it down.") && said.out.contains("Done."), "{}", said.out);
+    assert!(!said.out.contains('\x1b') && !said.err.contains('\x1b'));
+    assert_eq!(std::fs::read_to_string(world.work().join("note.md")).unwrap(), "hello\n");
+}
+
+#[test]
+fn every_line_of_the_stream_fits_the_schema_and_the_record_says_the_same() {
+    let world = World::new();
+    world.start();
+    let said = run(&world, SCRIPT, &["--output-format", "stream-json"]);
+    assert_eq!(said.code, 0);
+    let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/schema/run-stream.json");
+    let schema: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(schema).unwrap()).unwrap();
+    let schema = jsonschema::validator_for(&schema).unwrap();
+    let lines: Vec<serde_json::Value> = said.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for line in &lines {
+        let wrong: Vec<_> = schema.iter_errors(line).map(|error| error.to_string()).collect();
+        assert!(wrong.is_empty(), "{line}: {wrong:?}");
+    }
+    let kinds: Vec<_> = lines.iter().map(|line| line["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["init", "message", "tool_use", "tool_result", "message", "result"]);
+    assert!(!schema.is_valid(&serde_json::json!({ "version": 1, "kind": "message" })));
+    let result = lines.last().unwrap();
+    assert_eq!(result["files"][0]["path"], "note.md");
+    assert_eq!(result["files"][0]["wall"], "file-tool");
+    let shown = world.run(&["execution", "show", result["id"].as_str().unwrap(), "--json"]);
+    let shown: serde_json::Value = serde_json::from_str(&shown.out).unwrap();
+    assert_eq!(shown["files"], result["files"]);
+}
+
+#[test]
+fn a_failed_expectation_says_expected_and_got() {
+    let world = World::new();
+    world.start();
+    let said = run(&world, &SCRIPT.replace("note\\\\.md", "other"), &[]);
+    assert_eq!(said.code, 1);
+    assert!(said.err.contains("other") && said.err.contains("note.md"), "{}", said.err);
+}
+
+#[test]
+fn a_script_without_expectations_is_refused_before_it_runs() {
+    let world = World::new();
+    world.start();
+    let said = run(&world, SCRIPT.split("[[turn.expect]]").next().unwrap(), &[]);
+    assert_eq!(said.code, 2);
+    assert!(!world.work().join("note.md").exists());
+    let missing = world.run(&["run", "-m", "x", "--model", "script:missing.toml"]);
+    assert_eq!(missing.code, 2);
+    assert!(missing.err.contains("missing.toml"), "{}", missing.err);
+}

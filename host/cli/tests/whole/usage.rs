@@ -1,0 +1,101 @@
+//! Wrong usage: exit code 2, one error, advice.
+
+use crate::world::World;
+
+fn refused(variables: &[(&str, &str)], arguments: &[&str], says: &[&str]) {
+    let world = World::new();
+    let said = world.run_with(variables, arguments);
+    assert_eq!((said.code, said.out.as_str()), (2, ""));
+    for text in says {
+        assert!(said.err.contains(text), "{} lacks {text}", said.err);
+    }
+}
+
+#[test]
+fn unknown_flags_and_verbs() {
+    refused(&[], &["local", "start", "--fast"], &["--fast"]);
+    refused(&[], &["fly"], &["fly"]);
+    refused(&[], &["run"], &["--message"]);
+}
+
+#[test]
+fn unknown_modes_sandboxes_and_levels() {
+    let start = ["local", "start"];
+    refused(&[("MODE", "remote")], &start, &["`remote` (environment MODE) is no mode", "hint"]);
+    refused(&[("SANDBOX_TYPE", "docker")], &start, &["`docker`", "SANDBOX_TYPE"]);
+    refused(&[("SANDBOX_TYPE", "daytona")], &start, &["MODE=cloud"]);
+    refused(&[], &["local", "start", "--level", "half"], &["`half` (flag)"]);
+    refused(&[], &["local", "start", "--sandbox", "filesystem", "--level", "base"], &["belongs to the sandbox `wasi`"]);
+    refused(&[("STIGMER_LLM_PROVIDER", "nobody")], &["local", "start", "--sandbox", "filesystem"], &["`nobody`"]);
+}
+
+#[test]
+fn the_cloud_says_at_once_what_is_missing() {
+    refused(
+        &[("MODE", "cloud")],
+        &["local", "start"],
+        &["STIGMER_BACKEND_ENDPOINT", "DAYTONA_API_KEY", "TEMPORAL_ADDRESS", "REDIS_URL", "not built"],
+    );
+}
+
+#[test]
+fn unknown_keys_in_the_configuration() {
+    let world = World::new();
+    world.write("home/.stigmer/config.toml", "sandbox = \"wasi\"\n");
+    let said = world.run(&["local", "start"]);
+    assert_eq!(said.code, 2);
+    assert!(said.err.contains("unknown key `sandbox`") && said.err.contains("sandbox_type"), "{}", said.err);
+    world.write("home/.stigmer/config.toml", "sandbox_type = \"filesystem\"\n");
+    let said = world.run(&["local", "start"]);
+    assert_eq!(said.code, 0);
+    assert!(said.out.contains("confined: no"), "{}", said.out);
+}
+
+#[test]
+fn workspaces_that_no_agent_gets() {
+    let world = World::new();
+    let file = world.write("work/file", "x");
+    let home = world.home();
+    for (workspace, says) in [
+        ("/", "the root of the whole system"),
+        (home.to_str().unwrap(), "your home folder"),
+        (file.to_str().unwrap(), "not a folder"),
+        ("missing", "cannot use `missing`"),
+    ] {
+        let said = world.run(&["local", "start", "--sandbox", "filesystem", "--workspace", workspace]);
+        assert_eq!(said.code, 2, "{workspace}");
+        assert!(said.err.contains(says), "{} lacks {says}", said.err);
+        let said = world.run(&["run", "-m", "x", "--workspace", workspace]);
+        assert_eq!(said.code, 2, "{workspace}");
+    }
+    assert!(!world.stigmer_home().join("daemon.sock").exists());
+}
+
+#[test]
+fn a_home_that_cannot_be_made() {
+    let world = World::new();
+    world.write("home/.stigmer", "a file in its place");
+    let said = world.run(&["local", "start", "--sandbox", "filesystem"]);
+    assert_ne!(said.code, 0);
+    assert!(said.err.contains("[FOLDER]/home/.stigmer"), "{}", said.err);
+    std::fs::remove_file(world.stigmer_home()).unwrap();
+}
+
+#[test]
+fn components_and_arguments_that_are_none() {
+    let world = World::new();
+    let file = world.write("work/a.wasm", "no component");
+    let file = file.to_str().unwrap();
+    let call = |arguments: &[&str]| world.run(&[&["plugin", "call", file], arguments].concat());
+    let said = call(&["f", "{"]);
+    assert_eq!(said.code, 2);
+    assert!(said.err.contains("the arguments are not JSON"), "{}", said.err);
+    let said = call(&["f", "[1]"]);
+    assert_eq!(said.code, 2);
+    assert!(said.err.contains("a list; one JSON object is expected"), "{}", said.err);
+    let said = world.run(&["plugin", "inspect", "missing.wasm"]);
+    assert_eq!(said.code, 2);
+    let said = world.run(&["plugin", "inspect", file]);
+    assert_eq!((said.code, said.out.as_str()), (2, ""));
+    assert!(said.err.contains("expected a WebAssembly component"), "{}", said.err);
+}
