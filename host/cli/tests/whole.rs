@@ -1,5 +1,6 @@
 //! Whole runs of the program: exit code, stdout, stderr, in a fresh home with a scrubbed environment.
 #![expect(clippy::disallowed_methods, reason = "tests build their own fixtures and start the program")]
+#![expect(clippy::print_stdout, reason = "shown when a test fails")]
 
 #[path = "whole/lifecycle.rs"]
 mod lifecycle;

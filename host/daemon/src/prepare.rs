@@ -1,5 +1,4 @@
 //! Turns a request into work: checks the workspace, copies skills, makes plugins ready, checks the policy.
-#![expect(clippy::disallowed_methods, reason = "the trusted half opens the folders that the person named")]
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -230,4 +229,5 @@ fn with_hint(error: &dyn std::error::Error, hint: String) -> PrepareError {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests build their own fixtures")]
 mod tests;

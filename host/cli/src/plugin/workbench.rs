@@ -1,6 +1,6 @@
 //! What both verbs stand on: jails, and the cache of compiled code.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -14,7 +14,7 @@ use stigmer_sandbox::start::{Jail, Launch};
 
 use crate::failure::Failure;
 use crate::printer::Printer;
-use crate::settings::{Key, SandboxConfig, Settings};
+use crate::settings::{Key, SandboxConfig};
 use crate::{context, engine};
 
 /// Which walls.
@@ -47,7 +47,7 @@ impl Workbench {
             .context("cannot use the folder of stigmer's own state")
             .map_err(|error| Failure::ours(error).hint(Some("name a folder by STIGMER_HOME".to_owned())))?;
         let person = Person { stigmer_home: home.path().to_owned(), ..context.person };
-        let level = standing(&config, &person, &context.settings, printer)?;
+        let level = standing(&config, &person, printer)?;
         let jails = Arc::new(Jails::new(person.clone()).context("could not open our own executable")?);
         let parts =
             Parts { home: home.clone(), person: person.clone(), jails, level, compatibility: engine::compatibility()? };
@@ -57,7 +57,7 @@ impl Workbench {
 }
 
 /// The first level whose jail can be built here.
-fn standing(config: &SandboxConfig, person: &Person, _: &Settings, printer: &Printer) -> Result<Level, Failure> {
+fn standing(config: &SandboxConfig, person: &Person, printer: &Printer) -> Result<Level, Failure> {
     let mut last = None;
     for level in config.levels() {
         match build(*level, person) {
@@ -89,11 +89,11 @@ fn build(level: Level, person: &Person) -> anyhow::Result<()> {
 
 /// Reads a component's file.
 pub(super) fn component(file: &Path) -> Result<Component, Failure> {
-    Ok(Component::read(file).map_err(Failure::usage)?)
+    Component::read(file).map_err(Failure::usage)
 }
 
 /// A file that is no component is the caller's mistake; anything else is ours.
-pub(super) fn refused(file: &PathBuf, error: WorkshopError) -> Failure {
+pub(super) fn refused(file: &Path, error: WorkshopError) -> Failure {
     match &error {
         WorkshopError::Component(reason) => {
             Failure::usage(anyhow::anyhow!("`{}` cannot be used: {reason}", file.display()))
