@@ -50,7 +50,8 @@ pub(super) fn pointer(policy: &Policy, path: &JailPath, kind: FileType) -> Optio
 pub(super) fn leads_to_a_searched_folder(place: &Place<'_>, path: &JailPath, content: &[u8]) -> bool {
     let Some(target) = target(path, content) else { return false };
     let Some(below) = target.below(place.root()) else { return false };
-    let searched = below.components().count() <= MAX_DEPTH && !below.components().any(|part| part.as_os_str() == "objects");
+    let searched =
+        below.components().count() <= MAX_DEPTH && !below.components().any(|part| part.as_os_str() == "objects");
     // Opened without following a link anywhere: what was searched is what git will find.
     searched && place.stat(&target).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode).is_dir())
 }

@@ -9,8 +9,8 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{FileType, OFlags, Stat};
-use stigmer_policy::{JailPath, Policy};
 use stigmer_policy::protected::{Matcher, Protected};
+use stigmer_policy::{JailPath, Policy};
 
 use super::git;
 use super::place::{Place, open_root};
@@ -130,7 +130,8 @@ impl Tree {
         }
         // Git's object store: up to 256 folders of objects, named by two digits, that no pattern speaks of.
         let in_git = path.as_path().components().any(|part| part.as_os_str() == git::NAME);
-        let in_objects = in_git && path.parent().is_some_and(|parent| parent.name().is_some_and(|name| name == "objects"));
+        let in_objects =
+            in_git && path.parent().is_some_and(|parent| parent.name().is_some_and(|name| name == "objects"));
         !(in_objects && path.name().is_some_and(|name| name.len() == 2 || name == "pack"))
     }
 }
