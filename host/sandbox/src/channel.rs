@@ -6,6 +6,7 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
@@ -24,6 +25,9 @@ pub const MAX_DESCRIPTORS: usize = 64;
 /// Bytes before the body in each packet: version, flags, total length.
 const HEADER: usize = 8;
 const LAST: u8 = 1;
+/// Time for the packets after the first of one message: the sender has them ready, and init must not wait for one that
+/// holds them back.
+const REST: Duration = Duration::from_secs(5);
 
 /// One end of a socket pair.
 #[derive(Debug)]
@@ -172,7 +176,11 @@ impl Channel {
     pub fn recv<T: DeserializeOwned>(&self) -> Result<(T, Vec<OwnedFd>), ChannelError> {
         let mut body = Vec::new();
         let mut descriptors = Vec::new();
+        let mut deadline = None;
         loop {
+            if let Some(deadline) = deadline {
+                self.wait_until(deadline)?;
+            }
             let mut packet = vec![0u8; HEADER + PACKET];
             let received = self.recv_packet(&mut packet, &mut descriptors)?;
             if received == 0 {
@@ -193,6 +201,25 @@ impl Channel {
                 let message =
                     postcard::from_bytes(&body).map_err(|_| ChannelError::Malformed { what: "unknown message" })?;
                 return Ok((message, descriptors));
+            }
+            deadline.get_or_insert_with(|| Instant::now() + REST);
+        }
+    }
+
+    fn wait_until(&self, deadline: Instant) -> Result<(), ChannelError> {
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let left = rustix::event::Timespec {
+                tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+                tv_nsec: left.subsec_nanos().into(),
+            };
+            let mut fds = [rustix::event::PollFd::from_borrowed_fd(self.fd(), rustix::event::PollFlags::IN)];
+            match rustix::event::poll(&mut fds, Some(&left)) {
+                // Asked again each time: packets that trickle in must not keep the receiver either.
+                Ok(ready) if ready > 0 && Instant::now() < deadline => return Ok(()),
+                Ok(_) => return Err(ChannelError::Malformed { what: "the rest of the message did not come in time" }),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(errno) => return Err(errno.into()),
             }
         }
     }
@@ -268,6 +295,18 @@ mod tests {
         assert_eq!(reader.join().unwrap().unwrap(), MAX_MESSAGE - 4);
         let above = a.send(&vec![1u8; MAX_MESSAGE - 3], &[]);
         assert!(matches!(above, Err(ChannelError::TooLarge { .. })), "{above:?}");
+    }
+
+    #[test]
+    fn a_sender_that_holds_back_the_rest_of_a_message_is_not_waited_for() {
+        let (a, b) = pair().unwrap();
+        let mut header = [0u8; HEADER];
+        header[0] = VERSION;
+        header[4..].copy_from_slice(&100u32.to_le_bytes());
+        a.send_packet(&header, b"begun", &[], SendFlags::NOSIGNAL).unwrap();
+        let begun = Instant::now();
+        assert!(matches!(b.recv::<Vec<u8>>(), Err(ChannelError::Malformed { .. })));
+        assert!(begun.elapsed() >= REST);
     }
 
     #[test]

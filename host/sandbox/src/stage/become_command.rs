@@ -39,6 +39,9 @@ pub(super) fn become_command(
         Work::Command(spec) => Some(Image::new(spec)?),
         Work::Job(_) => None,
     };
+    // Should stage and init be ended together, nobody is left below full level to end the command.
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
+        .map_err(|errno| step("follow the stage's end", &errno.into()))?;
     if layers.has(Layer::Scrub) {
         // A session of its own: no controlling terminal, and one process group to signal.
         rustix::process::setsid().map_err(|errno| step("start a session", &errno.into()))?;
