@@ -111,6 +111,23 @@ fn a_directory_cannot_come_in_as_stdin() {
 }
 
 #[test]
+fn a_datagram_socket_cannot_come_in_as_stdin_and_a_stream_can() {
+    use std::os::fd::OwnedFd;
+    at_each_level("sockets as stdin", |product, level| {
+        let mut arguments = vec!["sandbox", "exec"];
+        arguments.extend(level_flags(level));
+        arguments.extend(["--", "true"]);
+        let (datagram, _peer) = std::os::unix::net::UnixDatagram::pair().expect("a pair");
+        let output = product.command(&arguments).stdin(OwnedFd::from(datagram)).output().expect("starts");
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(2) && words.contains("a datagram socket"), "{}", show(&output));
+        let (stream, _peer) = std::os::unix::net::UnixStream::pair().expect("a pair");
+        let output = product.command(&arguments).stdin(OwnedFd::from(stream)).output().expect("starts");
+        assert_eq!(output.status.code(), Some(0), "{}", show(&output));
+    });
+}
+
+#[test]
 fn long_and_many_arguments_arrive() {
     at_each_level("long arguments", |product, level| {
         // The longest that the kernel passes to us, too (execve(2)).

@@ -28,7 +28,7 @@ pub(crate) fn print(context: &Context, begun: &Begun, printer: &Printer) {
         line("proved", &layers.join(", "));
     }
     if !begun.proved.not_prevented.is_empty() {
-        line("open", &format!("not prevented here: {}", begun.proved.not_prevented.join(", ")));
+        line("not held", &begun.proved.not_prevented.join(", "));
     }
     line("provider", &shown(Key::Provider).unwrap_or_else(|| "none".to_owned()));
     line("model", &shown(Key::Model).unwrap_or_else(|| "none".to_owned()));

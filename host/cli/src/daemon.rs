@@ -52,6 +52,7 @@ pub(crate) fn run() -> ExitCode {
 }
 
 fn begin() -> anyhow::Result<()> {
+    stigmer_sandbox::inherited::close();
     // Away from the terminal that it was started on: Ctrl-C there is not meant for it.
     rustix::process::setsid().context("could not leave the session")?;
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));

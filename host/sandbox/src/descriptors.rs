@@ -27,7 +27,8 @@ pub(crate) fn close_range(first: u32, last: u32) {
 }
 
 /// What a descriptor is, if it is something that must not enter the jail: with a folder of the host a command could
-/// walk out of its tree (`openat(fd, "../..")`), with a block device it could write a whole disk.
+/// walk out of its tree (`openat(fd, "../..")`), with a block device it could write a whole disk, with a datagram socket it
+/// could speak to the person's services.
 pub(crate) fn refused(fd: BorrowedFd<'_>) -> Option<&'static str> {
     let flags = rustix::fs::fcntl_getfl(fd).ok()?;
     if flags.contains(OFlags::PATH) {
@@ -37,6 +38,10 @@ pub(crate) fn refused(fd: BorrowedFd<'_>) -> Option<&'static str> {
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::Directory => Some("a directory"),
         FileType::BlockDevice => Some("a block device"),
+        // `sendmsg` on it reaches any socket of the host by path, and no filter can see the address.
+        FileType::Socket if rustix::net::sockopt::socket_type(fd) == Ok(rustix::net::SocketType::DGRAM) => {
+            Some("a datagram socket")
+        }
         _ => None,
     }
 }

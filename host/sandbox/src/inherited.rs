@@ -57,6 +57,16 @@ pub fn take() -> Result<Inherited, InheritedError> {
     Ok(Inherited { rpc, work, code })
 }
 
+/// Closes everything above stdin, stdout and stderr that this process was started with: what the starter forgot to close
+/// is none of ours. To be called by the first statement of a program, before anything opens a descriptor.
+pub fn close() {
+    static CLOSED: AtomicBool = AtomicBool::new(false);
+    // Later calls would close what this process opened itself.
+    if !CLOSED.swap(true, Ordering::SeqCst) {
+        crate::descriptors::close_range(3, u32::MAX);
+    }
+}
+
 fn owned(number: RawFd) -> Option<OwnedFd> {
     // SAFETY: the borrow ends with this statement, in which fcntl(2) only looks the number up; for a number that is not
     // open it answers EBADF.

@@ -30,6 +30,8 @@ pub fn run(control: OwnedFd, jobs: JobTable) -> ! {
     signals::reset_all();
     signals::block_all();
     let Ok(control) = Channel::from_fd(control) else { exit(FAILED) };
+    // What the trusted half's own starter left open is nobody's in here.
+    descriptors::keep_only(&[0, 1, 2, control.number()]);
     let Ok((ToInit::Setup(setup), descriptors)) = control.recv::<ToInit>() else { exit(FAILED) };
     let layers = Layers::new(setup.plan.level, setup.left_out.clone());
     if layers.needs_namespaces() {

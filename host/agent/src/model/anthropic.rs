@@ -1,6 +1,6 @@
 //! Anthropic Messages, version 2023-06-01.
 //!
-//! Source: platform.claude.com/docs/en/api/messages, `…/build-with-claude/streaming`, `…/prompt-caching` (November 2026).
+//! Source: platform.claude.com/docs/en/api/messages, `…/build-with-claude/streaming`, `…/prompt-caching`, from memory; not yet held against the pages.
 
 use serde_json::{Value, json};
 

@@ -1,6 +1,6 @@
 //! Ollama's own chat API: one JSON object a line.
 //!
-//! Source: docs.ollama.com/api/chat, `…/api/streaming`, `…/capabilities/tool-calling` (November 2026).
+//! Source: docs.ollama.com/api/chat, `…/api/streaming`, `…/capabilities/tool-calling`, from memory; not yet held against the pages.
 
 use serde_json::{Value, json};
 

@@ -1,6 +1,6 @@
 //! OpenAI chat completions, and the many servers that speak the same.
 //!
-//! Source: developers.openai.com/api/reference, "Create chat completion" and "Chat completion chunk" (November 2026).
+//! Source: developers.openai.com/api/reference, "Create chat completion" and "Chat completion chunk", from memory; not yet held against the pages.
 
 use serde_json::{Value, json};
 

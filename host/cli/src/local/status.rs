@@ -60,7 +60,7 @@ fn print(status: &StatusReply, keys: &[(String, String)], printer: &Printer) {
     let confined = if sandbox.level == "filesystem" { ", confined: no" } else { "" };
     line("level", &format!("{}{confined}", sandbox.level));
     line("proved", &or_none(&sandbox.proved));
-    line("open", &format!("not prevented here: {}", or_none(&sandbox.not_prevented)));
+    line("not held", &or_none(&sandbox.not_prevented));
     for (name, origin) in keys {
         line("key", &format!("{name} ({origin})"));
     }

@@ -23,6 +23,9 @@ pub const WORK_FD: i32 = 4;
 /// Where a runner finds the first code memfd; further ones follow.
 pub const CODE_FD: i32 = 10;
 
+/// Permission bits that new files of file tools and plugins do not get.
+const UMASK: u32 = 0o022;
+
 /// Descriptors that a runner is started with, in the order that the trusted half sends them.
 pub(crate) struct Handed {
     pub(crate) executable: OwnedFd,
@@ -72,6 +75,8 @@ fn become_runner(
 ) -> Result<std::convert::Infallible, SetupFailure> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).step(Layer::Stage, "follow init's end")?;
     rustix::process::setsid().step(Layer::Scrub, "start a session")?;
+    // The daemon's own files are private; those that file tools make for the person are as a shell's.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(UMASK));
     let executable = place_descriptors(handed, work).step(Layer::Scrub, "connect the runner")?;
     if layers.has(Layer::Capabilities) {
         capabilities::drop_all()?;

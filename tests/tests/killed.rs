@@ -1,0 +1,117 @@
+//! Whoever of a command's keepers is killed, and however many at once: nothing of the command is left.
+
+#![expect(clippy::disallowed_methods, reason = "tests look at /proc")]
+
+use std::io::Read;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use stigmer_policy::Level;
+use stigmer_tests::product::{Product, level_flags};
+
+/// Within this time everything must be gone.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Ids, parents before children, of all that `root` started.
+fn descendants(root: i32) -> Vec<i32> {
+    let mut found = Vec::new();
+    let mut next = vec![root];
+    while let Some(pid) = next.pop() {
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        let children: Vec<i32> = children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect();
+        found.extend(&children);
+        next.extend(children);
+    }
+    found
+}
+
+/// Processes with `marker` among their arguments.
+fn marked(marker: &str) -> Vec<i32> {
+    let entries = std::fs::read_dir("/proc").expect("/proc is there").flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    pids.filter(|pid| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.split(|byte| *byte == 0).any(|argument| argument == marker.as_bytes())
+    })
+    .collect()
+}
+
+/// Starts a command that says when it runs, with a child that left its session. Both end by themselves after a while.
+fn start(product: &Product, level: Level, marker: &str) -> Child {
+    let wait = "for second in 1 2 3 4 5 6 7 8 9; do sleep 1; done";
+    let script = format!("setsid sh -c '{wait}' {} & echo ready; {wait}", child_of(marker));
+    let mut arguments = vec!["sandbox", "exec"];
+    arguments.extend(level_flags(level));
+    arguments.extend(["--", "sh", "-c", &script, marker]);
+    let mut child =
+        product.command(&arguments).stdout(Stdio::piped()).stdin(Stdio::null()).spawn().expect("the product starts");
+    let mut ready = [0; 6];
+    child.stdout.as_mut().expect("a pipe").read_exact(&mut ready).expect("the command says that it runs");
+    child
+}
+
+fn child_of(marker: &str) -> String {
+    format!("{marker}-child")
+}
+
+fn kill(pid: i32) {
+    // Our own child, or a descendant of it that was seen a moment ago; gone already is as good.
+    let _ = kill_process(Pid::from_raw(pid).expect("a process id"), Signal::KILL);
+}
+
+/// The keepers that share our own executable: the command line, init's halves, stages.
+fn keepers(product: &Product, child: &Child) -> Vec<i32> {
+    let root = i32::try_from(child.id()).expect("a process id");
+    let ours = |pid: &i32| std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|path| path == product.executable);
+    let mut keepers = vec![root];
+    keepers.extend(descendants(root).into_iter().filter(|pid| {
+        // An unreadable link belongs to a keeper too: init hides itself.
+        ours(pid) || std::fs::read_link(format!("/proc/{pid}/exe")).is_err()
+    }));
+    keepers
+}
+
+#[test]
+fn whoever_is_killed_the_command_ends() {
+    for level in [Level::Full, Level::Base] {
+        let product = Product::fresh();
+        if !product.holds(level, "killed") {
+            continue;
+        }
+        let marker = |case: &str| format!("killed-{}-{}-{case}", std::process::id(), level.name());
+        // How many there are is the product's affair; each is killed alone, then all but the command line, then all.
+        let mut counted = start(&product, level, &marker("count"));
+        let count = keepers(&product, &counted).len();
+        kill(i32::try_from(counted.id()).expect("a process id"));
+        let _ = counted.wait();
+        assert!(count >= 3, "the command line, init and a stage at {}: {count}", level.name());
+        let single = (0..count).map(|index| (format!("{index}"), vec![index]));
+        let together = [("inner".to_owned(), (1..count).collect()), ("all".to_owned(), (0..count).collect::<Vec<_>>())];
+        for (case, chosen) in single.chain(together) {
+            let marker = marker(&case);
+            let mut child = start(&product, level, &marker);
+            assert!(!marked(&marker).is_empty(), "the command is seen while it runs");
+            let keepers = keepers(&product, &child);
+            for index in &chosen {
+                if let Some(pid) = keepers.get(*index) {
+                    kill(*pid);
+                }
+            }
+            // Below full level a child that left its session outlives init and stage when both are killed at once: nobody
+            // is left who knows it.
+            let with_child = level == Level::Full || chosen.len() == 1;
+            let left = || {
+                let mut left = marked(&marker);
+                left.extend(marked(&child_of(&marker)).into_iter().filter(|_| with_child));
+                left
+            };
+            let begun = Instant::now();
+            while !left().is_empty() {
+                assert!(begun.elapsed() < PATIENCE, "{case} at {}: {:?} of {keepers:?} live on", level.name(), left());
+                std::thread::yield_now();
+            }
+            let _ = child.wait();
+        }
+    }
+}
