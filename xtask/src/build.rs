@@ -23,6 +23,16 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
 /// # Errors
 /// Something does not compile.
 pub(crate) fn everything() -> Result<Guests> {
-    process::run(process::cargo().args(["build", "--quiet", "--package", "stigmer"]))?;
+    product()?;
     guests::build()
+}
+
+/// The product, and the tool that finishes components. In one call of cargo, since both stand on the wasm compiler: asked
+/// for apart they would each choose features for it, and build it twice.
+///
+/// # Errors
+/// Something does not compile.
+pub(crate) fn product() -> Result<()> {
+    let packages = ["--package", "stigmer", "--package", "stigmer-plugin"];
+    process::run(process::cargo().args(["build", "--quiet"]).args(packages).args(["--bins", "--examples"]))
 }

@@ -13,7 +13,7 @@ use std::process::Stdio;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::{place, process, wasm_target};
+use crate::{build, place, process, wasm_target};
 
 /// Where the built things are.
 pub(crate) struct Guests {
@@ -135,17 +135,19 @@ fn finish(built: &Built, to: &Path) -> Result<()> {
     let mut inputs = vec![built.wasm.clone()];
     if let Some(wit) = &wit {
         inputs.extend(place::files_below(wit)?);
+        // What the tool writes depends on it, too.
+        inputs.push(place::root().join("host/plugin/src/docs.rs"));
     }
     let (fingerprint, stamp) = (place::fingerprint(&inputs)?, to.with_extension("stamp"));
     if to.exists() && fs::read_to_string(&stamp).is_ok_and(|found| found == fingerprint) {
         return Ok(());
     }
     match wit {
-        Some(wit) => process::run(
-            process::cargo()
-                .args(["run", "--quiet", "--package", "stigmer-plugin", "--example", "append-docs", "--"])
-                .args([&built.wasm, &wit, to]),
-        )?,
+        Some(wit) => {
+            build::product()?;
+            let tool = place::target().join("debug/examples/append-docs");
+            process::run(std::process::Command::new(tool).args([&built.wasm, &wit, to]))?;
+        }
         None => {
             fs::copy(&built.wasm, to)?;
         }

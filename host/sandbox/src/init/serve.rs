@@ -242,9 +242,15 @@ impl Init<'_> {
             }
         };
         let Running { stage, .. } = self.running.swap_remove(index);
-        // Its tree is gone, which it confirmed before it reported. That its namespaces are torn down (milliseconds, in
-        // the kernel) is nothing that anybody has to wait for.
-        self.ending.push(stage.pid);
+        let confirmed = matches!(&message, FromInit::Ended(_, report) if report.ended != Ended::Lost);
+        if confirmed && self.context.layers.has(Layer::Stage) {
+            // Its tree is gone, which it confirmed before it reported. That its namespaces are torn down (milliseconds,
+            // in the kernel) is nothing that anybody has to wait for.
+            self.ending.push(stage.pid);
+        } else {
+            // Nobody ended the tree but the kernel, which has by the time that the stage itself can be waited for.
+            let _ = rustix::process::waitpid(Some(stage.pid), WaitOptions::empty());
+        }
         self.answer(origin, &message);
     }
 

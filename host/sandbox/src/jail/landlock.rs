@@ -82,10 +82,12 @@ pub(crate) fn prepare(layers: &Layers, rules: &[FileRule]) -> Result<Prepared, S
         return Ok(Prepared::Nothing);
     }
     let mut open = Vec::new();
-    for rule in rules_here(layers, rules).filter(|rule| rule.path != Path::new(PROC)) {
+    // With pid namespaces each command mounts its own; without, the one that stands is everybody's.
+    let own_proc = layers.has(Layer::Pids);
+    for rule in rules_here(layers, rules).filter(|rule| !own_proc || rule.path != Path::new(PROC)) {
         open.extend(open_rule(rule)?);
     }
-    if layers.has(Layer::Pids) {
+    if own_proc {
         return Ok(Prepared::Open(open));
     }
     let ruleset = whole(layers, open.iter().map(|(fd, access)| (fd.as_fd(), *access)))?;
