@@ -142,7 +142,10 @@ mod tests {
             Terminal::at(path).ask(&SecretName::new("anthropic").unwrap(), "API key for Anthropic")
         });
         let mut seen = read_until(&master, "Anthropic: ");
-        // rpassword switches the echo off before it prints the question: what is typed now is not echoed by the kernel.
+        // rpassword prints the question a moment before it switches the echo off; a person takes longer to type.
+        while rustix::termios::tcgetattr(&master).unwrap().local_modes.contains(rustix::termios::LocalModes::ECHO) {
+            std::thread::yield_now();
+        }
         rustix::io::write(&master, keys.as_bytes()).unwrap();
         let answer = asked.join().unwrap();
         rustix::io::write(&_slave, b"<end>").unwrap();

@@ -19,6 +19,19 @@ fn terminal() -> (OwnedFd, OwnedFd) {
     (master, slave)
 }
 
+/// The question may be read a moment before the terminal is made quiet; a person takes longer to type.
+fn until_nothing_is_echoed(terminal: &std::fs::File) {
+    let start = std::time::Instant::now();
+    let echoes = || {
+        let modes = rustix::termios::tcgetattr(terminal).unwrap().local_modes;
+        modes.contains(rustix::termios::LocalModes::ECHO)
+    };
+    while echoes() {
+        assert!(start.elapsed() < std::time::Duration::from_secs(10), "the terminal still echoes");
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn a_typed_key_is_masked_and_arrives() {
     let world = World::new();
@@ -42,6 +55,7 @@ fn a_typed_key_is_masked_and_arrives() {
         seen.push_str(&String::from_utf8_lossy(&piece[..count]));
         if !typed && seen.contains("API key for anthropic") && seen.trim_end().ends_with(':') {
             typed = true;
+            until_nothing_is_echoed(&master);
             master.write_all(format!("{KEY}\n").as_bytes()).unwrap();
         }
         if seen.contains("[y/N]") && !seen.contains("answered") {
