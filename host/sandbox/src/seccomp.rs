@@ -1,6 +1,6 @@
 //! The system-call filters of the jail: which kernel calls a confined process may make.
 //!
-//! [`rows`] is the list, with a reason per row; [`compile`] turns it into a balanced tree of BPF; [`install`] attaches
+//! `rows` is the list, with a reason per row; `compile` turns it into a balanced tree of BPF; `install` attaches
 //! that to the calling process. What no row names is answered `ENOSYS`, as an older kernel would, so that libraries
 //! fall back; what a row refuses is answered `EPERM`; a call in another ABI (32-bit, x32) ends the process, since its
 //! numbers mean other calls.

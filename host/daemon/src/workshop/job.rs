@@ -32,7 +32,7 @@ pub enum JobError {
     /// It ended before it was done.
     #[error("the jailed process of a plugin ended before it was done: {0}")]
     Died(String),
-    /// [`JOB_TIME`] passed.
+    /// `JOB_TIME` passed.
     #[error("the jailed process of a plugin took more than {} seconds", JOB_TIME.as_secs())]
     Time,
 }
