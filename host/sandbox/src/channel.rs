@@ -224,20 +224,6 @@ impl Channel {
         }
     }
 
-    /// As [`Channel::recv`], but gives `None` at once when nothing has come.
-    ///
-    /// # Errors
-    /// As [`Channel::recv`].
-    pub fn try_recv<T: DeserializeOwned>(&self) -> Result<Option<(T, Vec<OwnedFd>)>, ChannelError> {
-        let mut fds = [rustix::event::PollFd::from_borrowed_fd(self.fd(), rustix::event::PollFlags::IN)];
-        let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
-        match rustix::event::poll(&mut fds, Some(&now)) {
-            Ok(0) | Err(rustix::io::Errno::INTR) => Ok(None),
-            Ok(_) => self.recv().map(Some),
-            Err(errno) => Err(errno.into()),
-        }
-    }
-
     fn recv_packet(&self, packet: &mut [u8], descriptors: &mut Vec<OwnedFd>) -> Result<usize, ChannelError> {
         let mut space = vec![MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
         let mut control = RecvAncillaryBuffer::new(&mut space);

@@ -168,14 +168,6 @@ impl Jail {
         self.control.recv().map(|(message, _)| message)
     }
 
-    /// What init has said, without waiting; `None` when it has said nothing.
-    ///
-    /// # Errors
-    /// [`ChannelError::Closed`] when init is gone.
-    pub fn next_ready(&self) -> Result<Option<FromInit>, ChannelError> {
-        Ok(self.control.try_recv()?.map(|(message, _)| message))
-    }
-
     /// Starts a command on these three descriptors. What becomes of it comes by [`Jail::next`].
     ///
     /// # Errors
