@@ -24,8 +24,9 @@ const NOBODY: u32 = 65534;
 /// # Errors
 /// The copy could not be made, or a program could not be started.
 pub(super) fn run(guests: &Guests, long: bool, tally: &mut Tally) -> Result<()> {
-    let copy = Copy::make(guests)?;
-    for suite in suites::compiled()? {
+    let compiled = suites::compiled()?;
+    let copy = Copy::make(guests, compiled.programs)?;
+    for suite in compiled.suites {
         if suite.package.ends_with("xtask") {
             continue; // it tests this tool, which needs the sources and cargo
         }
@@ -40,19 +41,25 @@ pub(super) fn run(guests: &Guests, long: bool, tally: &mut Tally) -> Result<()> 
 
 struct Copy {
     folder: place::TempFolder,
+    /// Names of the programs that suites start.
+    programs: Vec<String>,
 }
 
 impl Copy {
-    fn make(guests: &Guests) -> Result<Self> {
+    fn make(guests: &Guests, programs: Vec<(String, PathBuf)>) -> Result<Self> {
         let folder = place::TempFolder::new("nobody")?;
-        let copy = Copy { folder };
+        let names = programs.iter().map(|(name, _)| name.clone()).collect();
+        let copy = Copy { folder, programs: names };
         for (from, to) in [(&guests.components, "guests"), (&guests.skills, "skills")] {
             if from.is_dir() {
                 place::copy_folder(from, &copy.inside(to))?;
             }
         }
         fs::create_dir_all(copy.inside("target/debug/deps"))?;
-        fs::copy(place::product(), copy.inside("target/debug/stigmer")).context("could not copy the product")?;
+        for (name, program) in programs {
+            let to = copy.inside("target/debug").join(&name);
+            fs::copy(&program, to).with_context(|| format!("could not copy the program `{name}`"))?;
+        }
         let root = place::root();
         let listed = process::text(
             Command::new("git")
@@ -104,6 +111,11 @@ impl Copy {
             .env("STIGMER_BIN", self.inside("target/debug/stigmer"))
             .env("STIGMER_GUESTS", self.inside("guests"))
             .env("STIGMER_SKILLS", self.inside("skills"))
+            .envs(
+                self.programs
+                    .iter()
+                    .map(|name| (format!("CARGO_BIN_EXE_{name}"), self.inside("target/debug").join(name))),
+            )
             .uid(NOBODY)
             .gid(NOBODY); // std drops the supplementary groups with the uid
         Ok(())

@@ -20,7 +20,7 @@ pub(super) fn run(guests: &Guests, long: bool, tally: &mut Tally) -> Result<()> 
     if has_nextest {
         nextest(guests, long, tally)?;
     } else {
-        for suite in compiled()? {
+        for suite in compiled()?.suites {
             suite.run(suite.command().envs(variables(guests, long)), "", tally)?;
         }
     }
@@ -62,7 +62,7 @@ fn nextest(guests: &Guests, long: bool, tally: &mut Tally) -> Result<()> {
     if !status.success() && tally.failures() == before {
         bail!("nextest ended with {status} without naming a test");
     }
-    for suite in compiled()? {
+    for suite in compiled()?.suites {
         let listed = process::text(suite.command().args(["--list", "--ignored", "--format", "terse"]))?;
         for test in listed.lines().filter_map(|line| line.strip_suffix(": test")) {
             tally.skip(&format!("{} {test}", suite.name), "ignored");
@@ -97,8 +97,16 @@ impl Suite {
     }
 }
 
-/// Compiles all test programs of the workspace.
-pub(super) fn compiled() -> Result<Vec<Suite>> {
+/// What the tests of the workspace consist of.
+#[derive(Default)]
+pub(super) struct Compiled {
+    pub(super) suites: Vec<Suite>,
+    /// Programs that suites start, by the name after `CARGO_BIN_EXE_`.
+    pub(super) programs: Vec<(String, PathBuf)>,
+}
+
+/// Compiles all test programs of the workspace, and the programs that they start.
+pub(super) fn compiled() -> Result<Compiled> {
     let mut command = process::cargo();
     command.args(["test", "--workspace", "--no-run", "--quiet", "--lib", "--bins", "--tests"]);
     command.args(["--message-format", "json-render-diagnostics"]).stderr(Stdio::inherit());
@@ -106,18 +114,19 @@ pub(super) fn compiled() -> Result<Vec<Suite>> {
     if !output.status.success() {
         bail!("the tests do not compile");
     }
-    let mut found = Vec::new();
+    let mut found = Compiled::default();
     for line in String::from_utf8(output.stdout)?.lines() {
         let message: Value = serde_json::from_str(line).context("cargo printed what is not JSON")?;
-        let (Some(executable), Some(true)) = (message["executable"].as_str(), message["profile"]["test"].as_bool())
-        else {
+        let Some(executable) = message["executable"].as_str().map(PathBuf::from) else { continue };
+        let target = message["target"]["name"].as_str().unwrap_or_default().to_owned();
+        if message["profile"]["test"] != true {
+            found.programs.push((target, executable));
             continue;
-        };
+        }
         let manifest = Path::new(message["manifest_path"].as_str().unwrap_or_default());
         let package = manifest.parent().context("a manifest lies in a folder")?.to_owned();
         let folder = package.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let target = message["target"]["name"].as_str().unwrap_or_default();
-        found.push(Suite { name: format!("{folder}::{target}"), executable: executable.into(), package });
+        found.suites.push(Suite { name: format!("{folder}::{target}"), executable, package });
     }
     Ok(found)
 }

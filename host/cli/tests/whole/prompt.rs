@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::process::Stdio;
 
-use crate::world::World;
+use crate::world::{World, program};
 
 const KEY: &str = "sk-canary-typed-42";
 
@@ -39,7 +39,7 @@ fn a_typed_key_is_masked_and_arrives() {
     let stdio = || Stdio::from(slave.try_clone().unwrap());
     // setsid makes the terminal on stdin the controlling one of the new session (util-linux, setsid(1)).
     let mut inner = std::process::Command::new("setsid");
-    inner.args(["--ctty", "--wait", env!("CARGO_BIN_EXE_stigmer")]);
+    inner.args(["--ctty", "--wait", program().to_str().unwrap()]);
     inner.args(["local", "start", "--sandbox", "filesystem", "--provider", "anthropic"]);
     let template = world.command(&[]);
     inner.env_clear().envs(template.get_envs().filter_map(|(name, value)| Some((name, value?))));

@@ -16,6 +16,11 @@ pub(crate) struct Said {
     pub(crate) err: String,
 }
 
+/// Where it lies now: the variable is set again where the tests run as a copy.
+pub(crate) fn program() -> PathBuf {
+    std::env::var_os("CARGO_BIN_EXE_stigmer").unwrap_or_else(|| env!("CARGO_BIN_EXE_stigmer").into()).into()
+}
+
 impl World {
     pub(crate) fn new() -> World {
         // Not below /tmp, which is scratch in a jail.
@@ -45,7 +50,7 @@ impl World {
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_stigmer"));
+        let mut command = Command::new(program());
         command.args(arguments).env_clear().current_dir(self.work()).stdin(Stdio::null());
         command.env("HOME", self.home()).env("PATH", "/usr/local/bin:/usr/bin:/bin").env("LANG", "C.UTF-8");
         command
