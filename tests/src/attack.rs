@@ -6,15 +6,18 @@
 //! without walls.
 
 mod document;
+mod file_tool;
 mod host;
 
 use std::path::Path;
+use std::process::Output;
+use std::time::{Duration, Instant};
 
 use stigmer_policy::{JailPath, Level, Places, Policy, Promise, Request, Strength, Wall, decide, promise};
-use stigmer_sandbox::files::{PutOptions, ReadOptions, Roots};
 
 pub use document::{Attack, Step};
 
+use self::file_tool::{FileTool, Outcome};
 use self::host::Host;
 use crate::product::{self, Product};
 
@@ -42,12 +45,14 @@ fn run_at(name: &str, attack: &Attack, level: Level) {
     if let Some(program) = attack.needs.iter().find(|program| !product::has_program(program)) {
         return product::say(&format!("skipped: {name}: `{program}` is not on this machine"));
     }
+    if let (Some(why), false) = (&attack.needs_root, product::is_root()) {
+        return product::say(&format!("skipped: {name}: {why}"));
+    }
     if !product.holds(level, name) {
         return;
     }
-    let strength = promise::strength(attack.promise, level, product::is_root());
-    let host = Host::new(&product, attack);
-    let scenario = Scenario { name, level, strength, promise: attack.promise, product: &product, host: &host };
+    let host = Host::new(&product, attack, level);
+    let scenario = Scenario { name, level, promise: attack.promise, product: &product, host: &host };
     if let Some(setup) = &attack.setup {
         scenario.must_work("setup", &product.unconfined(&host.fill(setup)));
     }
@@ -66,7 +71,6 @@ fn run_at(name: &str, attack: &Attack, level: Level) {
 struct Scenario<'a> {
     name: &'a str,
     level: Level,
-    strength: Strength,
     promise: Promise,
     product: &'a Product,
     host: &'a Host,
@@ -74,11 +78,25 @@ struct Scenario<'a> {
 
 impl Scenario<'_> {
     fn context(&self, what: &str) -> String {
-        let (level, strength) = (self.level.name(), self.strength.name());
-        format!("{} at {level} ({} is {strength}): {what}", self.name, self.promise.name())
+        format!("{} at {}: {what}", self.name, self.level.name())
     }
 
-    fn must_work(&self, what: &str, output: &std::process::Output) {
+    /// How strongly the promise that the step attacks is held here.
+    fn strength(&self, step: &Step) -> Strength {
+        promise::strength(step.promise.unwrap_or(self.promise), self.level, product::is_root())
+    }
+
+    /// Runs the step's text: inside, or by the person's shell, which then calls the product.
+    fn run(&self, step: &Step, script: &str) -> Output {
+        let begun = Instant::now();
+        let output = if step.outer { self.product.unconfined(script) } else { self.product.exec(self.level, script) };
+        let (took, most) = (begun.elapsed(), step.within.map(Duration::from_secs_f64));
+        let late = most.is_some_and(|most| took > most);
+        assert!(!late, "{}\n{}", self.context(&format!("`{script}` took {took:?}")), product::show(&output));
+        output
+    }
+
+    fn must_work(&self, what: &str, output: &Output) {
         assert!(output.status.success(), "{}\n{}", self.context(what), product::show(output));
     }
 
@@ -96,24 +114,27 @@ impl Scenario<'_> {
     fn refused(&self, step: &Step) {
         let before = self.host.contents(&step.unchanged);
         let script = self.host.fill(&step.run);
+        let strength = self.strength(step);
         let text = match step.wall {
             Wall::Command => {
-                let output = self.product.exec(self.level, &script);
-                if self.strength == Strength::Prevented {
+                let output = self.run(step, &script);
+                if strength == Strength::Prevented {
                     let bad = !step.may_exit_well && output.status.success();
                     assert!(!bad, "{}\n{}", self.context(&format!("`{script}` succeeded")), product::show(&output));
                     self.check_output(step, &script, &output);
+                } else if strength == Strength::Open && step.works_when_open {
+                    self.must_work(&format!("`{script}`, which the table calls open,"), &output);
                 }
                 product::show(&output)
             }
             Wall::FileTool => self.file_tool(step),
             Wall::Plugin => panic!("{}", self.context("no plugin scenarios here")),
         };
-        if self.strength > Strength::Open || step.wall == Wall::FileTool {
+        if strength > Strength::Open || step.wall == Wall::FileTool {
             assert!(!text.contains(CANARY), "{}\n{text}", self.context("a secret came out"));
             assert_eq!(self.host.contents(&step.unchanged), before, "{}\n{text}", self.context("something changed"));
         }
-        if self.strength == Strength::Prevented {
+        if strength == Strength::Prevented {
             assert!(!self.host.was_reached(), "{}\n{text}", self.context("the host was reached"));
             assert!(self.host.witness_lives(), "{}\n{text}", self.context("the witness process is gone"));
         }
@@ -128,20 +149,28 @@ impl Scenario<'_> {
         let script = self.host.fill(&step.run);
         match step.wall {
             Wall::Command => {
-                let output = self.product.exec(self.level, &script);
-                self.must_work(&format!("twin `{script}`"), &output);
+                let output = self.run(step, &script);
+                if step.code.is_none() {
+                    self.must_work(&format!("twin `{script}`"), &output);
+                }
                 self.check_output(step, &script, &output);
             }
             Wall::FileTool => {
                 let outcome = self.act(step);
-                assert!(outcome.is_ok(), "{}: {outcome:?}", self.context("the file tool's twin failed"));
+                let Ok(text) = outcome else { panic!("{}: {outcome:?}", self.context("the file tool's twin failed")) };
+                for wanted in &step.says {
+                    assert!(text.contains(&self.host.fill(wanted)), "{}: {text}", self.context("another answer"));
+                }
             }
             Wall::Plugin => panic!("{}", self.context("no plugin scenarios here")),
         }
     }
 
-    fn check_output(&self, step: &Step, script: &str, output: &std::process::Output) {
+    fn check_output(&self, step: &Step, script: &str, output: &Output) {
         let all = product::show(output);
+        if let Some(code) = step.code {
+            assert_eq!(output.status.code(), Some(code), "{}\n{all}", self.context(&format!("exit of `{script}`")));
+        }
         for text in &step.says {
             let text = self.host.fill(text);
             assert!(all.contains(&text), "{}\n{all}", self.context(&format!("`{script}` does not say `{text}`")));
@@ -154,7 +183,15 @@ impl Scenario<'_> {
 
     /// The file tool must refuse with a denial of the rule that the step names, or with the case that it names.
     fn file_tool(&self, step: &Step) -> String {
-        match self.act(step) {
+        if !step.swap.is_empty() {
+            FileTool { step, policy: &self.policy(), fill: &|text| self.host.fill(text) }.race();
+            return String::new();
+        }
+        let begun = Instant::now();
+        let outcome = self.act(step);
+        let late = step.within.is_some_and(|most| begun.elapsed().as_secs_f64() > most);
+        assert!(!late, "{}: {outcome:?}", self.context("the file tool blocked"));
+        match outcome {
             Ok(text) => panic!("{}: {text}", self.context("the file tool did it")),
             Err((rule, case)) => {
                 match (&step.denied_by, &step.case) {
@@ -169,36 +206,8 @@ impl Scenario<'_> {
         }
     }
 
-    /// Does the step's file verb; an error is the rule of its denial and its case.
-    fn act(&self, step: &Step) -> Result<String, (Option<String>, String)> {
-        let policy = self.policy();
-        let roots = Roots::open(&policy).expect("the roots are there");
-        let path = self.host.fill(step.path.as_deref().expect("a file-tool step names a path"));
-        let base = policy.workspace_root().expect("a policy has a workspace").path.clone();
-        let path = match JailPath::from_base(&base, &path) {
-            Ok(path) => path,
-            Err(error) => return Err((None, error.to_string())),
-        };
-        let rule = |denial: Option<&stigmer_policy::Denial>| denial.map(|denial| denial.rule.name().to_owned());
-        match step.verb.as_deref().expect("a file-tool step names a verb") {
-            "read" => match roots.read(&path, ReadOptions::default()) {
-                Ok(read) => Ok(String::from_utf8_lossy(&read.bytes).into_owned()),
-                Err(error) => Err((rule(error.denial()), error.case().to_owned())),
-            },
-            "put" => match roots.put(&path, &mut step.content.as_bytes(), PutOptions::default()) {
-                Ok(change) => Ok(format!("{change:?}")),
-                Err(error) => Err((rule(error.denial()), error.case().to_owned())),
-            },
-            "delete" => match roots.delete(&path, true) {
-                Ok(removal) => Ok(format!("{removal:?}")),
-                Err(error) => Err((rule(error.denial()), error.case().to_owned())),
-            },
-            "ls" => match roots.ls(&path, 100) {
-                Ok(listing) => Ok(format!("{listing:?}")),
-                Err(error) => Err((rule(error.denial()), error.case().to_owned())),
-            },
-            other => panic!("{}", self.context(&format!("no verb `{other}`"))),
-        }
+    fn act(&self, step: &Step) -> Outcome {
+        FileTool { step, policy: &self.policy(), fill: &|text| self.host.fill(text) }.act()
     }
 
     fn policy(&self) -> Policy {

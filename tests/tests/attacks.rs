@@ -1,4 +1,5 @@
-//! Every folder below `attacks/`, one test for all, each named in its failure.
+//! Every folder below `attacks/`, one test for all, each named in its failure. `STIGMER_ATTACK` names the beginning of
+//! those to run, for whoever works on one.
 
 #![expect(clippy::disallowed_methods, reason = "tests read their own scenarios")]
 
@@ -9,6 +10,10 @@ fn folders() -> Vec<PathBuf> {
     let attacks = PathBuf::from(manifest).join("attacks");
     let entries = std::fs::read_dir(&attacks).expect("the scenarios are there");
     let mut folders: Vec<_> = entries.map(|entry| entry.expect("a readable folder").path()).collect();
+    if let Some(wanted) = std::env::var_os("STIGMER_ATTACK") {
+        let wanted = wanted.into_string().expect("scenario folders have plain names");
+        folders.retain(|folder| folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&wanted)));
+    }
     folders.sort();
     assert!(!folders.is_empty());
     folders

@@ -19,6 +19,8 @@ pub struct Attack {
     /// Programs without which it is skipped by name.
     #[serde(default)]
     pub needs: Vec<String>,
+    /// Why the fixture can only be made by root; an ordinary user's run is skipped by name.
+    pub needs_root: Option<String>,
     /// Shell text that prepares the person's folders, without walls.
     pub setup: Option<String>,
     /// What the host offers: `tcp`, `udp`, `unix`, `unix-datagram`, `abstract`, `witness`.
@@ -38,23 +40,38 @@ pub struct Attack {
 /// One act.
 ///
 /// In every text `{workspace}`, `{outside}`, `{home}`, `{canary}`, `{tcp}`, `{udp}`, `{unix}`, `{unix-datagram}`,
-/// `{abstract}` and `{witness}` stand for this run's.
+/// `{abstract}` and `{witness}` stand for this run's, `{stigmer}` for the product, `{level}` for the flags that choose
+/// the level, `{long-name}` and `{long-path}` for what no kernel call takes.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
     /// Who acts.
     #[serde(default = "command")]
     pub wall: Wall,
+    /// The promise that it attacks, where it is not the scenario's.
+    pub promise: Option<Promise>,
     /// For a command: shell text.
     #[serde(default)]
     pub run: String,
-    /// For a file tool: `read`, `put`, `delete`, `ls`.
+    /// The person's own shell runs the text, which starts the product itself: `{stigmer} sandbox exec {level} -- …`.
+    #[serde(default)]
+    pub outer: bool,
+    /// For a file tool: `read`, `put`, `delete`, `ls`, `grep`.
     pub verb: Option<String>,
     /// For a file tool: the path.
     pub path: Option<String>,
-    /// For `put`.
+    /// The path as hexadecimal digits, where TOML cannot hold it.
+    pub path_hex: Option<String>,
+    /// For `put`: what is written; for `grep`: the regular expression.
     #[serde(default)]
     pub content: String,
+    /// For a file tool: two names that are exchanged without pause while it is called again and again. It must then
+    /// meet both of them, and of what it refuses each must be one of `cases`.
+    #[serde(default)]
+    pub swap: Vec<String>,
+    /// For `swap`: the cases that it may refuse with.
+    #[serde(default)]
+    pub cases: Vec<String>,
     /// The rule of the denial. For a command the policy is asked for `request`.
     pub denied_by: Option<String>,
     /// For a command: what the policy is asked, `read PATH`, `write PATH`, `connect HOST:PORT`, `env NAME`, `unix PATH`.
@@ -70,6 +87,13 @@ pub struct Step {
     /// Texts that must not be in the output.
     #[serde(default)]
     pub never_says: Vec<String>,
+    /// The exit code that it must have.
+    pub code: Option<i32>,
+    /// Seconds within which it must have ended.
+    pub within: Option<f64>,
+    /// Where its promise is open the act must work, so that the table claims no less than what is there.
+    #[serde(default)]
+    pub works_when_open: bool,
     /// The script as a whole may end with 0 though the act in it failed.
     #[serde(default)]
     pub may_exit_well: bool,

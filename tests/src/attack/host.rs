@@ -9,8 +9,11 @@ use std::process::{Child, Command};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use stigmer_policy::Level;
+use stigmer_policy::path::{MAX_NAME, MAX_PATH};
+
 use super::{Attack, CANARY};
-use crate::product::Product;
+use crate::product::{self, Product};
 
 /// Most bytes of a file that are compared.
 const MAX_COMPARED: usize = 1 << 20;
@@ -22,13 +25,17 @@ pub(super) struct Host {
 }
 
 impl Host {
-    pub(super) fn new(product: &Product, attack: &Attack) -> Host {
+    pub(super) fn new(product: &Product, attack: &Attack, level: Level) -> Host {
         let mut values = BTreeMap::new();
         let text = |path: PathBuf| path.to_str().expect("temporary folders have plain paths").to_owned();
         values.insert("workspace".to_owned(), text(product.workspace()));
         values.insert("outside".to_owned(), text(product.outside()));
         values.insert("home".to_owned(), text(product.home()));
         values.insert("canary".to_owned(), CANARY.to_owned());
+        values.insert("stigmer".to_owned(), text(product.executable.clone()));
+        values.insert("level".to_owned(), product::level_flags(level).join(" "));
+        values.insert("long-name".to_owned(), "n".repeat(MAX_NAME + 1));
+        values.insert("long-path".to_owned(), "n/".repeat(MAX_PATH / 2 + 1));
         let mut host = Host { values, reached: Arc::new(AtomicUsize::new(0)), witness: None };
         for name in &attack.host {
             let value = host.offer(name, product);
