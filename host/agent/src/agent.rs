@@ -31,6 +31,10 @@ where it stopped.";
 pub const SCRATCH_LOST: &str = "The execution was interrupted and has been resumed. Files in the scratch folder are \
 gone, except the whole results that were named to you; the workspace is as it was.";
 
+/// What the model is told at the end of an execution that is continued and that made calls.
+pub const EARLIER_SCRATCH: &str = "The conversation goes on in a new scratch folder: files in the former one, also the \
+whole results that were named to you, are gone; the workspace is as it is now.";
+
 /// What the loop stands on.
 #[derive(Clone)]
 pub struct Parts {

@@ -77,6 +77,11 @@ impl History {
         self.begun
     }
 
+    /// Whether any call was made: then there may be files in the scratch folder.
+    pub(crate) fn has_calls(&self) -> bool {
+        self.turns.iter().any(|turn| !turn.calls.is_empty())
+    }
+
     pub(crate) fn turns(&self) -> &[PastTurn] {
         &self.turns
     }

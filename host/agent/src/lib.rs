@@ -32,7 +32,7 @@ pub mod tool;
 pub mod toolset;
 pub mod transport;
 
-pub use agent::{Agent, Earlier, Finished, GO_ON, Parts, SCRATCH_LOST, Task};
+pub use agent::{Agent, EARLIER_SCRATCH, Earlier, Finished, GO_ON, Parts, SCRATCH_LOST, Task};
 pub use call::CallId;
 pub use calls::INTERRUPTED;
 pub use clock::{Clock, SystemClock};

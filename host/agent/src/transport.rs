@@ -69,7 +69,7 @@ pub enum TransportError {
     /// No connection, or it broke, or it stalled. Worth another try.
     #[error("the connection to the model broke: {0}")]
     Broken(String),
-    /// A bound that the gateway keeps (turns, tokens, cost) is reached. Ends the execution as `limit`.
+    /// A bound that the gateway keeps (turns, tokens) is reached. Ends the execution as `limit`.
     #[error("the limit `{name}` is reached: {reason}")]
     Limit {
         /// Name of the bound: `max-turns`, `max-tokens`, `max-cost`.

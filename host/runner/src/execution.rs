@@ -5,7 +5,7 @@ use std::sync::Arc;
 use stigmer_agent::history::HistoryError;
 use stigmer_agent::limits::MAX_TURNS;
 use stigmer_agent::{
-    Agent, CancellationToken, Entry, History, Outcome, Parts, Protocol, SkillLine, Surroundings, SystemClock, Task,
+    Agent, CancellationToken, Earlier, Entry, History, Outcome, Parts, Protocol, SkillLine, Surroundings, SystemClock, Task,
     Tool, ToolSet, ToolSetError, system_prompt,
 };
 use stigmer_policy::path::PathError;
@@ -15,6 +15,7 @@ use stigmer_sandbox::files::{RootError, Roots};
 
 use crate::events::Reported;
 use crate::journal::{self, KeptJournal, ReplayError};
+use crate::lease::Past;
 use crate::model::Gateway;
 use crate::outbox::Outbox;
 use crate::plugins::{self, PluginError};
@@ -45,8 +46,6 @@ pub(crate) enum BeginError {
     Replay(#[from] ReplayError),
     #[error(transparent)]
     History(#[from] HistoryError),
-    #[error("the execution that is continued came without the words that it answers")]
-    Earlier,
 }
 
 /// The policy as it travels.
@@ -60,13 +59,13 @@ pub(crate) fn path(text: &str) -> Result<JailPath, BeginError> {
 }
 
 /// Runs it to its end.
-pub(crate) async fn run(session: &Session, work: wire::Execution, entries: Vec<wire::Entry>) -> Finished {
+pub(crate) async fn run(session: &Session, work: wire::Execution, past: Past) -> Finished {
     let refused = CancellationToken::new();
     let outbox = Outbox::start(session.rpc.clone(), refused.clone());
     let begun = tokio::select! {
         biased;
         () = session.cancel.cancelled() => return Finished::ended("cancelled", ""),
-        begun = begin(session, work, entries, &outbox) => begun,
+        begun = begin(session, work, past, &outbox) => begun,
     };
     let (agent, task, history) = match begun {
         Ok(begun) => begun,
@@ -115,7 +114,7 @@ fn within_a_message(mut text: String) -> String {
 async fn begin(
     session: &Session,
     work: wire::Execution,
-    entries: Vec<wire::Entry>,
+    past: Past,
     outbox: &Outbox,
 ) -> Result<(Agent, Task, History), BeginError> {
     let policy = policy(&work.policy)?;
@@ -139,7 +138,12 @@ async fn begin(
     tools.push(Arc::new(Execute::new(commands, mode, workspace, env, command_time, scratch.clone())));
     tools.extend(plugins::tools(&roots, &session.code, &work.plugins)?);
 
-    let history = replay(session, entries, work.scratch_lost, &scratch).await?;
+    let Past { earlier: continued, own } = past;
+    let mut earlier = Vec::with_capacity(continued.len());
+    for it in continued {
+        earlier.push(Earlier { message: it.message, history: replay(session, it.entries, None).await? });
+    }
+    let history = replay(session, own, work.scratch_lost.then_some(&scratch)).await?;
     let skills = work.skills.into_iter().map(|skill| SkillLine {
         name: skill.name,
         description: skill.description,
@@ -165,7 +169,7 @@ async fn begin(
         protocol,
         model: work.model,
         system,
-        earlier: Vec::new(),
+        earlier,
         message: work.message,
         max_turns: if work.max_turns == 0 { MAX_TURNS } else { work.max_turns },
         scratch_lost: work.scratch_lost,
@@ -173,20 +177,17 @@ async fn begin(
     Ok((Agent::new(parts, ToolSet::new(tools)?), task, history))
 }
 
-/// The past of this execution. Where scratch was lost, the results that the model was told of are written anew.
+/// The past of one execution. The results that the model was told of are written anew into `lost`, the scratch that was
+/// lost.
 async fn replay(
     session: &Session,
     entries: Vec<wire::Entry>,
-    scratch_lost: bool,
-    scratch: &Scratch,
+    lost: Option<&Scratch>,
 ) -> Result<History, BeginError> {
     let mut read = Vec::with_capacity(entries.len());
     for entry in entries {
-        if entry.history {
-            return Err(BeginError::Earlier);
-        }
-        let entry = journal::read(&session.rpc, entry, scratch_lost).await?;
-        if let (Entry::CallEnd(end), true) = (&entry, scratch_lost) {
+        let entry = journal::read(&session.rpc, entry, lost.is_some()).await?;
+        if let (Entry::CallEnd(end), Some(scratch)) = (&entry, lost) {
             // The model is told that scratch is gone; a file that cannot be made again is then simply missing.
             let _ = scratch.restore(end).await;
         }

@@ -12,9 +12,40 @@ use crate::rpc::Rpc;
 /// Work, and the journal that it goes on from.
 pub(crate) struct Lease {
     pub(crate) work: Work,
-    /// Stored entries in their order; those of the execution that is continued come first.
-    pub(crate) entries: Vec<wire::Entry>,
+    pub(crate) past: Past,
     stream: Streaming<wire::FromDaemon>,
+}
+
+/// What the journals say of the time before, each part in its order.
+#[derive(Default)]
+pub(crate) struct Past {
+    /// The executions that this one continues, oldest first.
+    pub(crate) earlier: Vec<Earlier>,
+    /// What former runners of this execution did.
+    pub(crate) own: Vec<wire::Entry>,
+}
+
+/// An execution that is continued.
+pub(crate) struct Earlier {
+    /// The person's words of then.
+    pub(crate) message: String,
+    pub(crate) entries: Vec<wire::Entry>,
+}
+
+impl Past {
+    /// Takes an entry; gives it back when it has no place here.
+    fn add(&mut self, entry: wire::Entry) -> Result<(), LeaseError> {
+        if !entry.history {
+            self.own.push(entry);
+            return Ok(());
+        }
+        // Behind an entry of our own nothing of earlier executions comes, and none comes without its message.
+        match self.earlier.last_mut() {
+            Some(earlier) if self.own.is_empty() => earlier.entries.push(entry),
+            _ => return Err(LeaseError::Malformed),
+        }
+        Ok(())
+    }
 }
 
 /// Why there is no work.
@@ -34,13 +65,16 @@ impl Lease {
         let request = wire::LeaseRequest { version: env!("CARGO_PKG_VERSION").to_owned(), pid: std::process::id() };
         let mut stream = rpc.runner().lease(request).await?.into_inner();
         let mut work = None;
-        let mut entries = Vec::new();
+        let mut past = Past::default();
         loop {
             match stream.message().await?.and_then(|message| message.message) {
                 Some(Message::Spec(spec)) if work.is_none() => work = spec.work,
-                Some(Message::Entry(entry)) => entries.push(entry),
+                Some(Message::Earlier(wire::Earlier { message })) if past.own.is_empty() => {
+                    past.earlier.push(Earlier { message, entries: Vec::new() });
+                }
+                Some(Message::Entry(entry)) => past.add(entry)?,
                 Some(Message::Start(_)) => {
-                    return Ok(Lease { work: work.ok_or(LeaseError::Malformed)?, entries, stream });
+                    return Ok(Lease { work: work.ok_or(LeaseError::Malformed)?, past, stream });
                 }
                 _ => return Err(LeaseError::Malformed),
             }
@@ -49,7 +83,7 @@ impl Lease {
 
     /// Passes on what is said from now on, until the stream ends; then `lost` fires.
     pub(crate) fn follow(self, cancel: CancellationToken, approvals: Approvals, lost: CancellationToken) -> Leased {
-        let Lease { work, entries, mut stream } = self;
+        let Lease { work, past, mut stream } = self;
         tokio::spawn(async move {
             let _guard = lost.drop_guard();
             while let Ok(Some(message)) = stream.message().await {
@@ -61,12 +95,12 @@ impl Lease {
                 }
             }
         });
-        Leased { work, entries }
+        Leased { work, past }
     }
 }
 
 /// What is left of a lease that is followed.
 pub(crate) struct Leased {
     pub(crate) work: Work,
-    pub(crate) entries: Vec<wire::Entry>,
+    pub(crate) past: Past,
 }

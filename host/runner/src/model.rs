@@ -83,7 +83,7 @@ fn failed(failure: wire::Failure) -> TransportError {
     let wire::Failure { message, hint, .. } = failure;
     match kind {
         Kind::Limit => {
-            let names = ["max-turns", "max-tokens", "max-cost"];
+            let names = ["max-turns", "max-tokens"];
             let name = names.into_iter().find(|name| message.contains(name)).unwrap_or("budget");
             TransportError::Limit { name: name.to_owned(), reason: message }
         }

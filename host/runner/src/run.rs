@@ -74,11 +74,11 @@ pub async fn run(handed: Handed) -> Ended {
     let Ok(commands) = Commands::listen(handed.work, lost.clone()) else { return Ended::Unfit };
     let Ok(lease) = Lease::take(&rpc).await else { return Ended::Lost };
     let (cancel, approvals) = (CancellationToken::new(), Approvals::default());
-    let Leased { work, entries } = lease.follow(cancel.clone(), approvals.clone(), lost.clone());
+    let Leased { work, past } = lease.follow(cancel.clone(), approvals.clone(), lost.clone());
     let session = Session { rpc, commands, code: handed.code, approvals, cancel };
     let done = async {
         let finished = match work {
-            Work::Execution(work) => execution::run(&session, work, entries).await,
+            Work::Execution(work) => execution::run(&session, work, past).await,
             work => jobs::run(&session, work).await,
         };
         finish(&session.rpc, finished).await

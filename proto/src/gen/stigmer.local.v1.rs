@@ -130,10 +130,8 @@ pub struct RunRequest {
     pub max_turns: u32,
     #[prost(uint64, tag = "14")]
     pub max_tokens: u64,
-    /// Millionths of a US dollar; 0: no bound.
-    #[prost(uint64, tag = "15")]
-    pub max_cost_micros: u64,
-    /// Ended execution whose conversation goes on.
+    /// Ended execution of this workspace whose conversation goes on. Skills, plugins, sandbox, level and policy that are
+    /// left empty here are taken from it.
     #[prost(string, tag = "16")]
     pub resume: ::prost::alloc::string::String,
     /// Policy document (TOML); empty: the default.
@@ -182,11 +180,14 @@ pub struct RunReply {
     #[prost(string, tag = "1")]
     pub execution: ::prost::alloc::string::String,
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListExecutionsRequest {
     /// At most this many, newest first; 0: 50.
     #[prost(uint32, tag = "1")]
     pub limit: u32,
+    /// Only those of this workspace (canonical path); empty: all.
+    #[prost(string, tag = "2")]
+    pub workspace: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListExecutionsReply {
@@ -304,8 +305,6 @@ pub struct Usage {
     pub cache_read_tokens: u64,
     #[prost(uint64, tag = "5")]
     pub cache_write_tokens: u64,
-    #[prost(uint64, tag = "6")]
-    pub cost_micros: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Approval {

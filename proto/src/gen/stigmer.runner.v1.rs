@@ -10,7 +10,7 @@ pub struct LeaseRequest {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct FromDaemon {
-    #[prost(oneof = "from_daemon::Message", tags = "1, 2, 3, 4, 5")]
+    #[prost(oneof = "from_daemon::Message", tags = "1, 2, 3, 4, 5, 6")]
     pub message: ::core::option::Option<from_daemon::Message>,
 }
 /// Nested message and enum types in `FromDaemon`.
@@ -19,7 +19,7 @@ pub mod from_daemon {
     pub enum Message {
         #[prost(message, tag = "1")]
         Spec(super::Spec),
-        /// A stored entry, in order of `seq`. Entries of a resumed execution come first and carry `history`.
+        /// A stored entry, in order of `seq`. Entries of resumed executions come first and carry `history`.
         #[prost(message, tag = "2")]
         Entry(super::Entry),
         /// Everything was handed over; work begins.
@@ -29,10 +29,19 @@ pub mod from_daemon {
         Cancel(super::Cancel),
         #[prost(message, tag = "5")]
         Answer(super::Answer),
+        /// Begins an execution that is resumed, oldest first: the entries with `history` up to the next one are its own.
+        #[prost(message, tag = "6")]
+        Earlier(super::Earlier),
     }
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Start {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Earlier {
+    /// The person's words of then.
+    #[prost(string, tag = "1")]
+    pub message: ::prost::alloc::string::String,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Cancel {
     #[prost(string, tag = "1")]
@@ -206,7 +215,7 @@ pub struct Entry {
     /// What was too long for the body; stored before.
     #[prost(message, repeated, tag = "7")]
     pub blobs: ::prost::alloc::vec::Vec<Blob>,
-    /// Belongs to the execution that is resumed.
+    /// Belongs to the resumed execution that the last `Earlier` began.
     #[prost(bool, tag = "8")]
     pub history: bool,
 }
@@ -477,7 +486,7 @@ pub enum FailureKind {
     Unspecified = 0,
     /// Policy refused the host, path or method.
     Denied = 1,
-    /// A budget is spent: turns, tokens, cost.
+    /// A budget is spent: turns, tokens.
     Limit = 2,
     /// No key for this provider.
     NeedsKey = 3,
@@ -612,7 +621,7 @@ pub mod runner_client {
             self
         }
         /// First call of a runner; a second one on the same stream is refused. The answer is `spec`, then each stored journal
-        /// entry, then `start`; then cancel and approval answers as they come. The stream's end means: stop.
+        /// entry (those of resumed executions behind their `earlier`), then `start`; then cancel and approval answers as they come. The stream's end means: stop.
         pub async fn lease(
             &mut self,
             request: impl tonic::IntoRequest<super::LeaseRequest>,
@@ -704,7 +713,7 @@ pub mod runner_client {
                 .insert(GrpcMethod::new("stigmer.runner.v1.Runner", "PutBlob"));
             self.inner.client_streaming(req, path, codec).await
         }
-        /// Bytes of a blob that this execution, or the one it resumes, has stored.
+        /// Bytes of a blob that this execution, or one that it resumes, has stored.
         pub async fn get_blob(
             &mut self,
             request: impl tonic::IntoRequest<super::Blob>,
@@ -796,7 +805,7 @@ pub mod runner_server {
             + std::marker::Send
             + 'static;
         /// First call of a runner; a second one on the same stream is refused. The answer is `spec`, then each stored journal
-        /// entry, then `start`; then cancel and approval answers as they come. The stream's end means: stop.
+        /// entry (those of resumed executions behind their `earlier`), then `start`; then cancel and approval answers as they come. The stream's end means: stop.
         async fn lease(
             &self,
             request: tonic::Request<super::LeaseRequest>,
@@ -823,7 +832,7 @@ pub mod runner_server {
             >
             + std::marker::Send
             + 'static;
-        /// Bytes of a blob that this execution, or the one it resumes, has stored.
+        /// Bytes of a blob that this execution, or one that it resumes, has stored.
         async fn get_blob(
             &self,
             request: tonic::Request<super::Blob>,

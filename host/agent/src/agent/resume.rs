@@ -3,7 +3,7 @@
 use tokio_util::sync::CancellationToken;
 
 use super::state::State;
-use super::{Agent, Earlier};
+use super::{Agent, EARLIER_SCRATCH, Earlier};
 use crate::calls::Planned;
 use crate::conversation::Round;
 use crate::history::{History, PastTurn};
@@ -43,7 +43,12 @@ impl Agent {
             // How it ended then does not matter now.
             let _ = state.add(wire, past.end.clone(), planned.into_iter().map(Planned::abandon).collect());
         }
-        state.round
+        let mut round = state.round;
+        // Once for each of them: what the model has read before stays as it was, also for the provider's cache.
+        if let (true, Some(step)) = (earlier.history.has_calls(), round.steps.last_mut()) {
+            step.note = Some(step.note.take().map_or(EARLIER_SCRATCH.to_owned(), |note| format!("{note}\n\n{EARLIER_SCRATCH}")));
+        }
+        round
     }
 
     fn plan_resumed(&self, wire: &dyn Wire, past: &PastTurn) -> Vec<Planned> {

@@ -64,10 +64,14 @@ fn start_in(
     entries: Vec<wire::Entry>,
     model: impl IntoIterator<Item = Bytes>,
 ) -> Bench {
-    let (half, rpc) = trusted_half::start(Work::Execution(work), entries, model);
+    let (half, rpc) = trusted_half::start(Work::Execution(work), told(entries), model);
     let (channel, init) = init::start();
     let runner = tokio::spawn(run(Handed { rpc, work: channel, code: Vec::new() }));
     Bench { world, half, init, runner }
+}
+
+fn told(entries: Vec<wire::Entry>) -> Vec<Message> {
+    entries.into_iter().map(Message::Entry).collect()
 }
 
 impl Bench {

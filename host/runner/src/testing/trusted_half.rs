@@ -43,17 +43,17 @@ pub(crate) struct Half {
     server: Mutex<Option<tokio::task::JoinHandle<()>>>,
 }
 
-/// Starts one that leases `work` and these stored entries. The second value is the runner's end of the stream.
+/// Starts one that leases `work` and tells this before the start. The second value is the runner's end of the stream.
 pub(crate) fn start(
     work: wire::spec::Work,
-    entries: Vec<wire::Entry>,
+    past: Vec<Message>,
     model: impl IntoIterator<Item = Bytes>,
 ) -> (Arc<Half>, OwnedFd) {
     let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
     ours.set_nonblocking(true).unwrap();
     let (say, lease) = mpsc::channel(1024);
     let first = std::iter::once(Message::Spec(wire::Spec { work: Some(work) }))
-        .chain(entries.into_iter().map(Message::Entry))
+        .chain(past)
         .chain([Message::Start(wire::Start {})]);
     first.for_each(|message| say.try_send(Ok(wire::FromDaemon { message: Some(message) })).unwrap());
     let half = Arc::new(Half {

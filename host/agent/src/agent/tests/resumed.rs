@@ -142,6 +142,17 @@ async fn a_new_message_continues_an_execution_that_is_over_and_runs_nothing_of_i
         assert_eq!(sent[0]["content"][0]["text"], "hello");
         assert_eq!(sent.last().unwrap()["content"][0]["text"], "and now?");
         assert_eq!(bench.bodies()[0].to_string().matches(INTERRUPTED).count(), if open { 2 } else { 0 });
+        assert_eq!(bench.bodies()[0].to_string().matches(EARLIER_SCRATCH).count(), 1);
+        // Up to there it is what the first one sent, byte for byte.
+        let before = first.bodies()[kept.min(2) - 1]["messages"].as_array().unwrap().clone();
+        let plain = |message: &serde_json::Value| {
+            let mut blocks = message["content"].as_array().unwrap().clone();
+            blocks.iter_mut().for_each(|block| drop(block.as_object_mut().unwrap().remove("cache_control")));
+            blocks
+        };
+        if !open {
+            assert!(before.iter().zip(&sent).all(|(then, now)| plain(then) == plain(now)));
+        }
         assert!(matches!(&bench.journal.entries()[0], Entry::TurnBegin(begin) if begin.turn == 1));
     }
 }

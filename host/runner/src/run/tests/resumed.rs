@@ -78,7 +78,7 @@ async fn bodies_in_blobs_are_fetched_and_lost_scratch_is_written_anew() {
     let mut work = execution(&world);
     (work.attempt, work.scratch_lost) = (2, true);
 
-    let (half, rpc) = trusted_half::start(Work::Execution(work), entries, [saying("done")]);
+    let (half, rpc) = trusted_half::start(Work::Execution(work), told(entries), [saying("done")]);
     half.blobs.lock().unwrap().extend([end_blob, whole_blob].map(|(blob, data)| (blob.sha256, data)));
     let (channel, init) = init::start();
     let runner = tokio::spawn(run(Handed { rpc, work: channel, code: Vec::new() }));
@@ -98,17 +98,61 @@ async fn a_journal_that_makes_no_sense_is_not_guessed_at() {
     strange[0].body = Bytes::from_static(b"[]");
     let mut lost = good.clone();
     lost[0].body = body(&json!({ "body_blobs": 1 }));
-    let mut history = good.clone();
-    history[0].history = true;
     for (entries, words) in [
         (cut, "the journal has an entry of call `1.1` where none belongs"),
         (strange, "entry `TurnBegin-1-` of the journal makes no sense"),
         (lost, "entry `TurnBegin-1-` of the journal makes no sense: fewer blobs"),
-        (history, "the execution that is continued came without the words"),
     ] {
         let outcome = start(|_| {}, entries, [saying("done")]).completed().await;
         assert_eq!(outcome.outcome, "failed");
         assert!(outcome.reason.starts_with(words), "{}", outcome.reason);
     }
     assert_eq!(start(|_| {}, good, [saying("done")]).completed().await.outcome, "completed");
+}
+
+fn earlier(message: &str, mut entries: Vec<wire::Entry>) -> Vec<Message> {
+    entries.iter_mut().for_each(|entry| entry.history = true);
+    let begin = Message::Earlier(wire::Earlier { message: message.to_owned() });
+    std::iter::once(begin).chain(told(entries)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn earlier_executions_come_first_and_nothing_of_them_is_made_again() {
+    let write = |end| past(&[("write_file", json!({ "file_path": "a.txt", "content": "1" }), end)]);
+    let own = past(&[("ls", json!({ "path": "/" }), Some("[]"))]);
+    let all = [earlier("first", write(Some("written"))), earlier("second", vec![]), told(own)].concat();
+    let world = World::new();
+    let (half, rpc) = trusted_half::start(Work::Execution(execution(&world)), all, [saying("done")]);
+    let (channel, init) = init::start();
+    let runner = tokio::spawn(run(Handed { rpc, work: channel, code: Vec::new() }));
+    let mut bench = Bench { world, half, init, runner };
+    assert_eq!(bench.completed().await.outcome, "completed");
+    assert_eq!(bench.world.read("a.txt"), None);
+    let request = bench.half.until("a request", |seen| match seen {
+        Seen::Model(request) => Some(request.clone()),
+        _ => None,
+    });
+    let request = request.await;
+    let messages = request["messages"].as_array().unwrap();
+    let first = |message: &Value| message["content"][0].clone();
+    assert_eq!(first(&messages[0])["text"], "first");
+    assert_eq!(first(&messages[1])["name"], "write_file");
+    assert_eq!(first(&messages[2])["content"], "written");
+    assert_eq!((first(&messages[3])["text"].clone(), first(&messages[4])["text"].clone()), ("second".into(), "hello".into()));
+    assert_eq!(first(&messages[5])["name"], "ls");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_past_without_its_message_or_out_of_order_is_no_lease() {
+    let own = past(&[("ls", json!({ "path": "/" }), Some("[]"))]);
+    let mut without = earlier("gone", own.clone());
+    without.remove(0);
+    let late = [told(own.clone()), earlier("late", vec![])].concat();
+    let mixed = [earlier("x", vec![]), told(own.clone()), without.clone()].concat();
+    for wrong in [without, late, mixed] {
+        let world = World::new();
+        let (_half, rpc) = trusted_half::start(Work::Execution(execution(&world)), wrong, [saying("done")]);
+        let (channel, _init) = init::start();
+        assert_eq!(run(Handed { rpc, work: channel, code: Vec::new() }).await, Ended::Lost);
+    }
 }
