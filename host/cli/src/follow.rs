@@ -1,5 +1,6 @@
 //! An execution as it happens: from the daemon's stream to whoever watches.
 
+mod asking;
 mod diff;
 mod event;
 mod json;
@@ -10,10 +11,12 @@ use std::process::ExitCode;
 use anyhow::Context;
 use stigmer_proto::local::{AnswerRequest, CancelRequest, FollowRequest, ShowExecutionReply, ShowExecutionRequest};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tonic::Code;
 
 use crate::client::{Daemon, failed};
 use crate::failure::{Failure, OURS, SAID_NO};
 use crate::printer::Printer;
+use asking::Asking;
 use event::Event;
 
 pub(crate) use text::clean;
@@ -66,6 +69,16 @@ trait Show {
     fn begin(&mut self, about: &ShowExecutionReply, scripted: bool);
     fn event(&mut self, event: &Event);
     fn end(&mut self, record: &ShowExecutionReply);
+    /// The daemon was stopped; the execution is parked until the next one.
+    fn left(&mut self);
+}
+
+/// What an execution is called whose daemon was stopped.
+const STOPPED: &str = "stopped";
+
+/// How a parked execution is gone on with, and then seen.
+fn go_on(execution: &str) -> String {
+    format!("`stigmer local start` goes on with it; `stigmer execution follow {execution}` shows it")
 }
 
 /// Shows an execution until it ends, answers what it asks, cancels it when asked to. Gives the exit code.
@@ -85,9 +98,9 @@ pub(crate) async fn follow(
     let request = FollowRequest { execution: follow.execution.clone(), after_seq: 0, no_wait: false };
     let stream = daemon.follow(request).await.map_err(|status| failed("could not follow the execution", &status))?;
     let mut stream = stream.into_inner();
-    let mut asked = std::collections::VecDeque::new();
+    let mut asking = Asking::new(printer);
     let mut cancelled = false;
-    loop {
+    let broken = loop {
         let message = tokio::select! {
             biased;
             () = interrupt.came() => {
@@ -102,33 +115,58 @@ pub(crate) async fn follow(
                 cancel(&daemon, &follow.execution);
                 continue;
             }
-            message = stream.message() => message.map_err(|status| failed("the stream of events broke", &status))?,
+            message = stream.message() => message,
+            (call, approve) = asking.answer() => {
+                answer(&mut daemon, &follow.execution, call, approve).await?;
+                asking.show();
+                continue;
+            }
         };
-        let Some(message) = message else { break };
+        let message = match message {
+            Ok(Some(message)) => message,
+            Ok(None) => break None,
+            Err(status) => break Some(status),
+        };
         let Some(event) = Event::read(message) else { continue };
+        if let Event::Answered { call, .. } = &event {
+            asking.answered(call);
+        }
         show.event(&event);
         match &event {
-            Event::Asked { call, summary, .. } if follow.asks => asked.push_back((call.clone(), summary.clone())),
-            Event::Answered { call, .. } => asked.retain(|(waiting, _)| waiting != call),
-            Event::Ended { .. } => break,
+            Event::Asked { call, summary, .. } if follow.asks => asking.ask(call, summary),
+            Event::Answered { .. } => asking.show(),
+            Event::Ended { .. } => break None,
             _ => {}
         }
-        if let Some((call, summary)) = asked.pop_front() {
-            answer(&mut daemon, &follow.execution, call, &summary, &mut interrupt, printer, &mut cancelled).await?;
+    };
+    drop(stream);
+    let record = match self::record(&mut daemon, &follow.execution).await {
+        Ok(record) => record,
+        // A daemon that does not answer any more has left the execution where it was.
+        Err(_) => {
+            show.left();
+            return Ok(ExitCode::from(SAID_NO));
+        }
+    };
+    let execution = record.execution.clone().unwrap_or_default();
+    match (execution.outcome.as_str(), broken) {
+        ("", _) if execution.state == STOPPED => {
+            show.left();
+            Ok(ExitCode::from(SAID_NO))
+        }
+        (_, Some(status)) => Err(failed("the stream of events broke", &status)),
+        (outcome, None) => {
+            show.end(&record);
+            match outcome {
+                "completed" => Ok(ExitCode::SUCCESS),
+                "" => {
+                    printer.note(format_args!("`{}` goes on: {}", execution.id, execution.state));
+                    Ok(ExitCode::from(OURS))
+                }
+                _ => Ok(ExitCode::from(SAID_NO)),
+            }
         }
     }
-    drop(stream);
-    let record = self::record(&mut daemon, &follow.execution).await?;
-    show.end(&record);
-    let execution = record.execution.unwrap_or_default();
-    Ok(match execution.outcome.as_str() {
-        "completed" => ExitCode::SUCCESS,
-        "" => {
-            printer.note(format_args!("`{}` goes on: {}", execution.id, execution.state));
-            ExitCode::from(OURS)
-        }
-        _ => ExitCode::from(SAID_NO),
-    })
 }
 
 /// Asks the daemon in the background: what becomes of it comes with the stream.
@@ -137,32 +175,11 @@ fn cancel(daemon: &Daemon, execution: &str) {
     tokio::spawn(async move { daemon.cancel(CancelRequest { execution }).await });
 }
 
-async fn answer(
-    daemon: &mut Daemon,
-    execution: &str,
-    call: String,
-    summary: &str,
-    interrupt: &mut Interrupt,
-    printer: &Printer,
-    cancelled: &mut bool,
-) -> Result<(), Failure> {
-    let question = format!("Run `{}`?", text::clean(summary));
-    let (asking, (tell, told)) = (printer.clone(), tokio::sync::oneshot::channel());
-    // A thread that nobody waits for: the person may break off, and reading a terminal cannot be.
-    std::thread::spawn(move || tell.send(asking.confirm(&question)));
-    let approve = tokio::select! {
-        biased;
-        () = interrupt.came() => {
-            *cancelled = true;
-            cancel(daemon, execution);
-            return Ok(());
-        }
-        answer = told => answer.unwrap_or(false),
-    };
+async fn answer(daemon: &mut Daemon, execution: &str, call: String, approve: bool) -> Result<(), Failure> {
     let request = AnswerRequest { execution: execution.to_owned(), call, approve, all: false };
     match daemon.answer(request).await {
-        // It was answered from elsewhere.
-        Err(status) if status.code() == tonic::Code::NotFound => Ok(()),
+        // It was answered from elsewhere, or the daemon is on its way down: the stream says so.
+        Err(status) if matches!(status.code(), Code::NotFound | Code::Unavailable) => Ok(()),
         answered => answered.map(drop).map_err(|status| failed("could not answer", &status)),
     }
 }

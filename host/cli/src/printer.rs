@@ -61,12 +61,29 @@ impl Printer {
         let _ = writeln!(anstream::stderr(), "\x1b[1;36mhint\x1b[0m: {text}");
     }
 
-    /// Asks a person a question that is answered with yes or no; anything but yes is no. Blocks.
-    pub(crate) fn confirm(&self, question: &str) -> bool {
+    /// Puts a question that is answered with yes or no.
+    pub(crate) fn question(&self, question: &str) {
         let mut out = anstream::stderr();
         let _ = write!(out, "{question} [y/N] ").and_then(|()| out.flush());
+    }
+
+    /// Ends the line of a question that nobody here answers any more.
+    pub(crate) fn question_is_over(&self) {
+        let _ = writeln!(anstream::stderr());
+    }
+
+    /// The person's next answer; anything but yes is no. `None` when nobody is there any more. Blocks.
+    pub(crate) fn answer(&self) -> Option<bool> {
         let mut answer = String::new();
-        let read = std::io::stdin().lock().read_line(&mut answer);
-        read.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+        match std::io::stdin().lock().read_line(&mut answer) {
+            Ok(0) | Err(_) => None,
+            Ok(_) => Some(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")),
+        }
+    }
+
+    /// Asks a person a question that is answered with yes or no; anything but yes is no. Blocks.
+    pub(crate) fn confirm(&self, question: &str) -> bool {
+        self.question(question);
+        self.answer().unwrap_or(false)
     }
 }

@@ -1,5 +1,6 @@
 //! `stigmer run`.
 
+mod earlier;
 mod request;
 
 use std::path::PathBuf;
@@ -20,7 +21,7 @@ use crate::{banner, follow};
 /// usage, 3 when something of ours failed. Ctrl-C cancels.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  stigmer run -m 'What is in this folder?'\n  git diff | stigmer run -m - --approve deny\n  stigmer run -m 'profile orders.csv' --skill ./skills/table --output-format stream-json"
+    after_help = "Examples:\n  stigmer run -m 'What is in this folder?'\n  git diff | stigmer run -m - --approve deny\n  stigmer run --continue -m 'now fix it'\n  stigmer run -m 'profile orders.csv' --skill ./skills/table --output-format stream-json"
 )]
 pub(crate) struct RunCommand {
     /// What is to be done; `-` reads it from stdin
@@ -53,9 +54,13 @@ pub(crate) struct RunCommand {
     /// Policy document (TOML); the built-in policy when left out
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
-    /// Goes on from an execution that has ended
+    /// Goes on with the conversation of an execution of this workspace that has ended, with its skills, plugins, policy
+    /// and model where none are named
     #[arg(long, value_name = "ID")]
     resume: Option<String>,
+    /// As `--resume`, with the newest execution of this workspace
+    #[arg(long = "continue", conflicts_with = "resume")]
+    newest: bool,
     /// Most model turns
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_turns: Option<u32>,
@@ -97,6 +102,11 @@ impl RunCommand {
         let runtime = client::runtime()?;
         let (mut daemon, known) = runtime.block_on(async {
             let mut daemon = client::connect(&socket).await?;
+            if let Some(earlier) =
+                earlier::find(&mut daemon, self.resume.as_deref(), self.newest, draft.workspace()).await?
+            {
+                draft.go_on_from(earlier, &mut context)?;
+            }
             let known = request::Known::ask(&mut daemon).await?;
             Ok::<_, Failure>((daemon, known))
         })?;

@@ -47,12 +47,6 @@ impl Prepare for LocalPrepare {
         let plugins: Vec<PluginRequest> = request.plugins.iter().cloned().chain(brought).collect();
         let (plugins, code) = self.plugins(&plugins).await?;
         let environment = Environment::of(&policy, level, &person, &folders);
-        let wire = match request.provider.as_str() {
-            "ollama" => "ollama",
-            "openai" | "openai-compatible" => "openai",
-            // The scripted model answers as Anthropic Messages do.
-            _ => "anthropic",
-        };
         let work = ExecutionWork {
             policy: serde_json::to_vec(&policy).map_err(|error| plain(&error))?,
             level: level.name().to_owned(),
@@ -61,7 +55,7 @@ impl Prepare for LocalPrepare {
             scratch: folders.scratch.to_string(),
             command_env: environment.to_pairs().into_iter().filter_map(variable).collect(),
             provider: request.provider.clone(),
-            wire: wire.to_owned(),
+            wire: request.wire().to_owned(),
             model: request.model.clone(),
             instructions: request.instructions.clone(),
             skills,

@@ -86,8 +86,6 @@ pub struct RunRequest {
     pub max_turns: u32,
     /// Bound on tokens; 0: none.
     pub max_tokens: u64,
-    /// Bound on cost in millionths of a US dollar; 0: none.
-    pub max_cost_micros: u64,
     /// Execution whose conversation goes on; empty: none.
     pub resume: String,
     /// Policy document; empty: the default.
@@ -103,6 +101,36 @@ pub struct RunRequest {
 }
 
 impl RunRequest {
+    /// The API that its provider speaks. The scripted model answers as Anthropic Messages do.
+    #[must_use]
+    pub fn wire(&self) -> &'static str {
+        match self.provider.as_str() {
+            "ollama" => "ollama",
+            "openai" | "openai-compatible" => "openai",
+            _ => "anthropic",
+        }
+    }
+
+    /// Takes from the request that it continues what it does not say itself, so that the model meets the same tools and
+    /// the same walls. Who lets commands start, and the bounds, are never taken over.
+    pub fn inherit(&mut self, earlier: &RunRequest) {
+        if self.sandbox.is_empty() && self.level.is_empty() {
+            (self.sandbox, self.level) = (earlier.sandbox.clone(), earlier.level.clone());
+        }
+        if self.agent.is_empty() {
+            (self.agent, self.instructions) = (earlier.agent.clone(), earlier.instructions.clone());
+        }
+        if self.policy.is_empty() {
+            self.policy.clone_from(&earlier.policy);
+        }
+        if self.skill_dirs.is_empty() {
+            self.skill_dirs.clone_from(&earlier.skill_dirs);
+        }
+        if self.plugins.is_empty() {
+            self.plugins.clone_from(&earlier.plugins);
+        }
+    }
+
     /// First words of the message, at most 200 characters, on one line.
     #[must_use]
     pub fn title(&self) -> String {

@@ -1,5 +1,6 @@
 //! One task per execution: starts its jail, serves its runner, replaces what dies, ends what is done.
 
+mod earlier;
 pub mod jail;
 mod journal;
 pub mod ports;
@@ -11,6 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, watch};
 
+use earlier::Earlier;
+pub use earlier::MAX_EARLIER;
 pub use state::{End, Outcome};
 
 use crate::home::Home;
@@ -57,6 +60,30 @@ pub enum RunError {
     /// The execution to go on from is still running.
     #[error("`{0}` has not ended; follow or cancel it first")]
     NotEnded(String),
+    /// The execution to go on from worked on another folder.
+    #[error("`{execution}` worked on `{workspace}`, not on this folder")]
+    OtherWorkspace {
+        /// The execution to go on from.
+        execution: String,
+        /// Its workspace.
+        workspace: String,
+    },
+    /// The execution to go on from talked with a model of another API; its messages mean nothing to this one.
+    #[error("`{execution}` talked with `{earlier}`, which `{asked}` cannot go on from")]
+    OtherWire {
+        /// The execution to go on from.
+        execution: String,
+        /// Its provider.
+        earlier: String,
+        /// The provider that is asked for.
+        asked: String,
+    },
+    /// The conversation has too many parts.
+    #[error("the conversation has {MAX_EARLIER} executions already; begin a new one")]
+    TooLong,
+    /// The request of an execution to go on from cannot be read.
+    #[error("the request of `{0}` cannot be read")]
+    Unreadable(String),
     /// It could not be stored.
     #[error("could not store the execution")]
     Store(#[from] StoreError),
@@ -79,17 +106,8 @@ impl Supervisor {
     ///
     /// # Errors
     /// [`RunError`]; nothing is stored then.
-    pub async fn run(&self, request: RunRequest) -> Result<ExecutionId, RunError> {
-        let parent = match request.resume.as_str() {
-            "" => None,
-            text => {
-                let id = ExecutionId::parse(text).map_err(|_| StoreError::NoExecution(text.to_owned()))?;
-                if self.0.store.execution(&id).await?.outcome.is_none() {
-                    return Err(RunError::NotEnded(text.to_owned()));
-                }
-                Some(id)
-            }
-        };
+    pub async fn run(&self, mut request: RunRequest) -> Result<ExecutionId, RunError> {
+        let earlier = earlier::checked(&self.0.store, &mut request).await?;
         let id = ExecutionId::new();
         let prepared = self.0.prepare.prepare(&id, &request).await?;
         self.0.upstreams.model(&id, &request, &prepared.work, &self.0.store).await?;
@@ -113,7 +131,7 @@ impl Supervisor {
             self.0.upstreams.close(&id);
             return Err(error.into());
         }
-        self.spawn(id.clone(), request, parent, 0, Some(prepared));
+        self.spawn(id.clone(), request, earlier, 0, Some(prepared));
         Ok(id)
     }
 
@@ -142,8 +160,15 @@ impl Supervisor {
                 }
                 continue;
             }
-            let parent = ExecutionId::parse(&row.parent).ok();
-            self.spawn(row.id, request, parent, row.attempt, None);
+            let earlier = match earlier::of(&self.0.store, &row.parent).await {
+                Ok(earlier) => earlier,
+                Err(error) => {
+                    let reason = format!("what it continues cannot be read: {error}");
+                    self.0.store.end(&row.id, Outcome::Failed, reason, String::new()).await?;
+                    continue;
+                }
+            };
+            self.spawn(row.id, request, earlier, row.attempt, None);
         }
         Ok(())
     }
@@ -152,7 +177,7 @@ impl Supervisor {
         &self,
         execution: ExecutionId,
         request: RunRequest,
-        parent: Option<ExecutionId>,
+        earlier: Vec<Earlier>,
         attempt: u32,
         prepared: Option<Prepared>,
     ) {
@@ -164,7 +189,7 @@ impl Supervisor {
             inner: self.0.clone(),
             execution: execution.clone(),
             request,
-            parent,
+            earlier,
             counters: Counters { attempt, ..Counters::default() },
             sender,
             commands,

@@ -16,7 +16,7 @@ use crate::api::runner::{
 };
 use crate::gateway::{self, Budget, Endpoint, Gateway, GatewayError, Provider, Script, Session, Spent};
 use crate::request::RunRequest;
-use crate::store::{Observer, Store, Usage};
+use crate::store::{Observer, Store, StoreError, Usage};
 use crate::supervisor::ports::{ProviderState, SecretError, UpstreamError, Upstreams};
 
 /// Name of the provider that is the scripted model.
@@ -95,7 +95,13 @@ impl Upstreams for GatewayUpstreams {
             let places = [("WORKSPACE", &work.workspace), ("SCRATCH", &work.scratch), ("HOME", &work.home)];
             let places = places.map(|(name, path)| (name.to_owned(), path.clone())).into();
             let parsed = Script::parse(&request.script, &places);
-            Some(parsed.map_err(|error| UpstreamError::Invalid(chain(&error)))?)
+            let spoken = spoken(execution, request, store).await;
+            let spoken = spoken.map_err(|error| UpstreamError::Invalid(chain(&error)))?;
+            Some(
+                parsed
+                    .map(|script| script.after(spoken.0, spoken.1))
+                    .map_err(|error| UpstreamError::Invalid(chain(&error)))?,
+            )
         } else {
             None
         };
@@ -125,6 +131,11 @@ impl Upstreams for GatewayUpstreams {
 
     fn http(&self, execution: &ExecutionId, _: &Policy, store: &Arc<Store>) -> Arc<dyn PluginHttp> {
         Arc::new(ClosedHttp { store: store.clone(), execution: execution.clone() })
+    }
+
+    fn left(&self, execution: &ExecutionId) -> Option<String> {
+        let left = self.gateway.left(execution)?;
+        Some(left.hint().map_or(left.to_string(), |hint| format!("{left} ({hint})")))
     }
 
     fn close(&self, execution: &ExecutionId) {
@@ -224,6 +235,15 @@ impl Model for GatewayModel {
     }
 }
 
+/// How many answers of a model are in the conversation that `request` continues, and in that of the execution itself.
+async fn spoken(execution: &ExecutionId, request: &RunRequest, store: &Store) -> Result<(usize, usize), StoreError> {
+    let mut before = 0;
+    for row in store.lineage(&request.resume).await? {
+        before += store.turns_taken(&row.id).await?;
+    }
+    Ok((before, store.turns_taken(execution).await?))
+}
+
 async fn note_usage(store: &Store, execution: &ExecutionId, spent: Spent) {
     let used = Usage {
         turns: spent.turns.into(),
@@ -231,7 +251,6 @@ async fn note_usage(store: &Store, execution: &ExecutionId, spent: Spent) {
         output: spent.output,
         cache_read: spent.cache_read,
         cache_write: spent.cache_write,
-        cost_micros: 0,
     };
     if let Err(error) = store.set_usage(execution, used).await {
         tracing::error!(error = &error as &dyn std::error::Error, "could not store what a model call used");

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use stigmer_agent::history::HistoryError;
 use stigmer_agent::limits::MAX_TURNS;
 use stigmer_agent::{
-    Agent, CancellationToken, Earlier, Entry, History, Outcome, Parts, Protocol, SkillLine, Surroundings, SystemClock, Task,
-    Tool, ToolSet, ToolSetError, system_prompt,
+    Agent, CancellationToken, Earlier, Entry, History, Outcome, Parts, Protocol, SkillLine, Surroundings, SystemClock,
+    Task, Tool, ToolSet, ToolSetError, system_prompt,
 };
 use stigmer_policy::path::PathError;
 use stigmer_policy::{JailPath, Level, Policy};
@@ -179,11 +179,7 @@ async fn begin(
 
 /// The past of one execution. The results that the model was told of are written anew into `lost`, the scratch that was
 /// lost.
-async fn replay(
-    session: &Session,
-    entries: Vec<wire::Entry>,
-    lost: Option<&Scratch>,
-) -> Result<History, BeginError> {
+async fn replay(session: &Session, entries: Vec<wire::Entry>, lost: Option<&Scratch>) -> Result<History, BeginError> {
     let mut read = Vec::with_capacity(entries.len());
     for entry in entries {
         let entry = journal::read(&session.rpc, entry, lost.is_some()).await?;

@@ -46,7 +46,9 @@ impl Agent {
         let mut round = state.round;
         // Once for each of them: what the model has read before stays as it was, also for the provider's cache.
         if let (true, Some(step)) = (earlier.history.has_calls(), round.steps.last_mut()) {
-            step.note = Some(step.note.take().map_or(EARLIER_SCRATCH.to_owned(), |note| format!("{note}\n\n{EARLIER_SCRATCH}")));
+            step.note = Some(
+                step.note.take().map_or(EARLIER_SCRATCH.to_owned(), |note| format!("{note}\n\n{EARLIER_SCRATCH}")),
+            );
         }
         round
     }

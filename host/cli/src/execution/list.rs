@@ -27,7 +27,8 @@ impl ListCommand {
         let home = person::gather()?.stigmer_home;
         let executions = client::runtime()?.block_on(async {
             let mut daemon = client::required(&home).await?;
-            let reply = daemon.list_executions(ListExecutionsRequest { limit: self.limit }).await;
+            let reply =
+                daemon.list_executions(ListExecutionsRequest { limit: self.limit, workspace: String::new() }).await;
             Ok::<_, Failure>(reply.map_err(|status| failed("could not list", &status))?.into_inner().executions)
         })?;
         if self.json {

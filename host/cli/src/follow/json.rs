@@ -116,6 +116,17 @@ impl Show for Stream<'_> {
         self.flush();
         self.write(&result(record));
     }
+
+    fn left(&mut self) {
+        self.flush();
+        self.write(&left(&self.execution));
+    }
+}
+
+fn left(execution: &str) -> Value {
+    let reason = "the daemon was stopped; the execution goes on at its next start";
+    let follow = format!("stigmer execution follow {execution}");
+    line("error", json!({ "what": "stopped", "execution": execution, "reason": reason, "follow": follow }))
 }
 
 /// The exact words that let a waiting call go on.
@@ -150,5 +161,11 @@ impl Show for Whole<'_> {
 
     fn end(&mut self, record: &ShowExecutionReply) {
         self.printer.json(&result(record));
+    }
+
+    fn left(&mut self) {
+        self.printer.json(&left(&self.execution));
+        self.printer.note(format_args!("`{}` is parked: the daemon was stopped", self.execution));
+        self.printer.hint(format_args!("{}", super::go_on(&self.execution)));
     }
 }

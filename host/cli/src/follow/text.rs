@@ -119,9 +119,8 @@ impl Show for Text<'_> {
                 self.side(&format!("try {attempt} failed, again in {wait_ms} ms: {}", clean(reason)));
             }
             Event::Interrupted { reason } => self.side(&format!("interrupted: {}", clean(reason))),
-            Event::Parked { reason } if reason != "approval" => {
-                self.side(&format!("parked, waits for {}", clean(reason)))
-            }
+            // The approval was told with its question; that the daemon stops is told at the end.
+            Event::Parked { reason } if reason == "key" => self.side("parked, waits for a key"),
             Event::Parked { .. } => {}
             Event::Ended { outcome, reason } => {
                 self.close_line();
@@ -140,6 +139,12 @@ impl Show for Text<'_> {
         let (input, output) =
             (usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens, usage.output_tokens);
         self.side(&format!("\x1b[2m{} turns, {input} tokens in, {output} out\x1b[0m", usage.turns));
+    }
+
+    fn left(&mut self) {
+        self.close_line();
+        self.printer.note(format_args!("`{}` is parked: the daemon was stopped", self.execution));
+        self.printer.hint(format_args!("{}", super::go_on(&self.execution)));
     }
 }
 

@@ -67,7 +67,6 @@ impl Draft {
             script: script.clone().unwrap_or_default().into_bytes(),
             max_turns: command.max_turns.unwrap_or_default(),
             max_tokens: command.max_tokens.unwrap_or_default(),
-            resume: command.resume.clone().unwrap_or_default(),
             policy,
             settings: endpoints(context),
             command_env: surroundings(context),
@@ -78,6 +77,27 @@ impl Draft {
 
     pub(super) fn scripted(&self) -> bool {
         self.script
+    }
+
+    pub(super) fn workspace(&self) -> &str {
+        &self.request.workspace
+    }
+
+    /// Goes on with the conversation of `earlier`, and with its model where this run names none.
+    pub(super) fn go_on_from(&mut self, earlier: wire::Execution, context: &mut Context) -> Result<(), Failure> {
+        self.request.resume = earlier.id;
+        let typed = |key: Key| context.settings.get(key).is_some_and(|valued| valued.origin == Origin::Flag);
+        if self.script || typed(Key::Model) || typed(Key::Provider) {
+            return Ok(());
+        }
+        if earlier.provider == "script" {
+            let error = anyhow!("the model of `{}` was a script, which has been played", self.request.resume);
+            let hint = "name a model to go on with: `--model script:FILE`, or `--provider` and `--model`";
+            return Err(Failure::usage(error).hint(Some(hint.to_owned())));
+        }
+        context.settings.set(Key::Provider, earlier.provider, Origin::Flag);
+        context.settings.set(Key::Model, earlier.model, Origin::Flag);
+        Ok(())
     }
 
     /// Settles provider, model and key: what was typed or set here, else what the daemon was started with.

@@ -101,11 +101,13 @@ impl wire::local_server::Local for LocalApi {
         &self,
         request: Request<wire::ListExecutionsRequest>,
     ) -> Result<Response<wire::ListExecutionsReply>, Status> {
-        let limit = match self.check(request)?.limit {
+        let request = self.check(request)?;
+        let limit = match request.limit {
             0 => LIST.0,
             limit => limit.min(LIST.1),
         };
-        let rows = self.supervisor.store().executions(limit).await.map_err(|error| status(&error))?;
+        let rows =
+            self.supervisor.store().executions(limit, &request.workspace).await.map_err(|error| status(&error))?;
         let executions = rows.into_iter().map(convert::execution).collect();
         Ok(Response::new(wire::ListExecutionsReply { executions }))
     }

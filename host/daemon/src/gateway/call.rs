@@ -13,7 +13,7 @@ use super::budget::{Budget, Turn};
 use super::error::GatewayError;
 use super::provider::{Provider, Wire};
 use super::reply::{ModelReply, ReplyBody, Source};
-use super::script::Script;
+use super::script::{Script, ScriptFailure};
 use super::usage::Meter;
 use crate::id::ExecutionId;
 
@@ -104,7 +104,13 @@ impl Gateway {
         session
     }
 
-    /// Ends an execution's calls; its session, for what it spent and what its script had left.
+    /// What the scripted model of an execution had left; `None`: nothing, or its model is no script.
+    #[must_use]
+    pub fn left(&self, execution: &ExecutionId) -> Option<ScriptFailure> {
+        self.read(|state| state.sessions.get(execution)?.script.as_ref()?.left())
+    }
+
+    /// Ends an execution's calls; its session, for what it spent.
     pub fn close(&self, execution: &ExecutionId) -> Option<Arc<Session>> {
         self.write(|state| state.sessions.remove(execution))
     }

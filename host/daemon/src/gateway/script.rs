@@ -26,6 +26,8 @@ pub const SCRIPT_BYTES: usize = 1 << 20;
 #[derive(Debug)]
 pub struct Script {
     turns: Vec<document::Turn>,
+    /// Answers that stand in the conversation before this run's first.
+    before: usize,
     /// Turns that were answered so far: the furthest one.
     played: AtomicUsize,
 }
@@ -36,7 +38,14 @@ impl Script {
     /// # Errors
     /// [`ScriptError`], which names the turn.
     pub fn parse(text: &str, places: &BTreeMap<String, String>) -> Result<Self, ScriptError> {
-        Ok(Script { turns: document::parse(text, places)?, played: AtomicUsize::new(0) })
+        Ok(Script { turns: document::parse(text, places)?, before: 0, played: AtomicUsize::new(0) })
+    }
+
+    /// The same script, in a conversation that held `answers` of a model before this run; of its own turns `played` are
+    /// in it too.
+    #[must_use]
+    pub fn after(self, answers: usize, played: usize) -> Self {
+        Script { before: answers, played: AtomicUsize::new(played), ..self }
     }
 
     /// How many turns it has.
@@ -45,10 +54,15 @@ impl Script {
         self.turns.len()
     }
 
-    /// How many turns were never asked for. When an execution ends with some left, the run was not the script's.
+    /// What was never asked for. When an execution ends with turns left, the run was not the script's.
     #[must_use]
-    pub fn left(&self) -> usize {
-        self.turns.len().saturating_sub(self.played.load(Ordering::Acquire))
+    pub fn left(&self) -> Option<ScriptFailure> {
+        let played = self.played.load(Ordering::Acquire);
+        let next = self.turns.get(played)?;
+        let calls = next.calls.iter().map(|call| format!("`{}` (call `{}`)", call.tool, call.id));
+        let text = (!next.text.is_empty()).then(|| failure::shorten(&next.text));
+        let next = text.into_iter().chain(calls).collect::<Vec<_>>().join(", ");
+        Some(ScriptFailure::Left { left: self.turns.len() - played, turns: self.turns.len(), turn: played + 1, next })
     }
 
     /// Answers one request. Which turn is due is read from the request (as many as the assistant has spoken), so a
@@ -58,8 +72,11 @@ impl Script {
     /// [`ScriptFailure`]: the run is not the one that the script describes.
     pub(super) fn answer(&self, model: &str, body: &[u8]) -> Result<Answer, ScriptFailure> {
         let request = request::parse(body)?;
-        let due = request.spoken;
+        let due = request.spoken.checked_sub(self.before).ok_or(ScriptFailure::Request {
+            reason: format!("it holds {} answers of a model; {} stand before this run", request.spoken, self.before),
+        })?;
         let turn = self.turns.get(due).ok_or(ScriptFailure::Ended { turns: self.turns.len() })?;
+        check::sees(due + 1, turn, &request.texts)?;
         check::results(due + 1, turn, &request.results)?;
         self.played.fetch_max(due + 1, Ordering::AcqRel);
         let input = (body.len() as u64).div_ceil(4);

@@ -99,8 +99,7 @@ CREATE TABLE usage (
     input        INTEGER NOT NULL,
     output       INTEGER NOT NULL,
     cache_read   INTEGER NOT NULL,
-    cache_write  INTEGER NOT NULL,
-    cost_micros  INTEGER NOT NULL
+    cache_write  INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE audit_head (

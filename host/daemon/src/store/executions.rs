@@ -1,6 +1,6 @@
 //! Rows of executions: where each one stands.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 
 use super::{NewEvent, Store, StoreError, events};
 use crate::id::{ExecutionId, now_ms};
@@ -102,9 +102,9 @@ fn read_row(row: &Row<'_>) -> Result<ExecutionRow, StoreError> {
     })
 }
 
-fn query(connection: &Connection, rest: &str, limit: i64) -> Result<Vec<ExecutionRow>, StoreError> {
+fn query(connection: &Connection, rest: &str, values: impl Params) -> Result<Vec<ExecutionRow>, StoreError> {
     let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM executions {rest} LIMIT ?1"))?;
-    let mut rows = statement.query([limit])?;
+    let mut rows = statement.query(values)?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         found.push(read_row(row)?);
@@ -157,12 +157,35 @@ impl Store {
         .await
     }
 
-    /// The newest executions, newest first.
+    /// The newest executions, newest first; only those of `workspace` unless it is empty.
     ///
     /// # Errors
     /// [`StoreError::Statement`].
-    pub async fn executions(&self, limit: u32) -> Result<Vec<ExecutionRow>, StoreError> {
-        self.read(move |connection| query(connection, "ORDER BY created_ms DESC, id DESC", limit.into())).await
+    pub async fn executions(&self, limit: u32, workspace: &str) -> Result<Vec<ExecutionRow>, StoreError> {
+        let workspace = workspace.to_owned();
+        self.read(move |connection| {
+            let rest = "WHERE ?2 = '' OR workspace = ?2 ORDER BY created_ms DESC, id DESC";
+            query(connection, rest, params![limit, workspace])
+        })
+        .await
+    }
+
+    /// The execution of this name and those that it continues, oldest first; none for an empty name.
+    ///
+    /// # Errors
+    /// [`StoreError::NoExecution`], also for a name that is none.
+    pub async fn lineage(&self, execution: &str) -> Result<Vec<ExecutionRow>, StoreError> {
+        let mut rows = Vec::new();
+        let mut next = execution.to_owned();
+        // Each was stored after the one that it continues: this comes to an end.
+        while !next.is_empty() {
+            let id = ExecutionId::parse(&next).map_err(|_| StoreError::NoExecution(next))?;
+            let row = self.execution(&id).await?;
+            next = row.parent.clone();
+            rows.push(row);
+        }
+        rows.reverse();
+        Ok(rows)
     }
 
     /// Every execution that has not ended, oldest first: what a new daemon goes on with.
@@ -170,7 +193,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Statement`].
     pub async fn unfinished(&self) -> Result<Vec<ExecutionRow>, StoreError> {
-        self.read(|connection| query(connection, "WHERE state <> 'ended' ORDER BY created_ms, id", i64::MAX)).await
+        self.read(|connection| query(connection, "WHERE state <> 'ended' ORDER BY created_ms, id", [i64::MAX])).await
     }
 
     /// Writes down where an execution stands, with the events that say so, in one commit.

@@ -159,6 +159,19 @@ impl Store {
         self.write_for(execution, move |connection| append(connection, id.as_str(), &entries, &events)).await
     }
 
+    /// Answers of a model in the journal of an execution.
+    ///
+    /// # Errors
+    /// [`StoreError::Statement`].
+    pub async fn turns_taken(&self, execution: &ExecutionId) -> Result<usize, StoreError> {
+        let (id, kind) = (execution.clone(), EntryKind::TurnEnd.name());
+        let query = "SELECT COUNT(*) FROM journal WHERE execution = ?1 AND kind = ?2";
+        let count = self.read(move |connection| {
+            Ok(connection.query_row(query, params![id.as_str(), kind], |row| row.get::<_, i64>(0))?)
+        });
+        Ok(usize::try_from(count.await?).unwrap_or_default())
+    }
+
     /// The journal of an execution after `after`, in order, one page of at most 64 entries.
     ///
     /// # Errors

@@ -80,8 +80,6 @@ pub struct Usage {
     pub cache_read: u64,
     /// Prompt tokens written to a cache.
     pub cache_write: u64,
-    /// Millionths of a US dollar.
-    pub cost_micros: u64,
 }
 
 /// Most different denials that one execution may leave; further ones are counted in one row of their rule.
@@ -339,10 +337,10 @@ impl Store {
     pub async fn set_usage(&self, execution: &ExecutionId, used: Usage) -> Result<(), StoreError> {
         let id = execution.clone();
         self.write_for(execution, move |connection| {
-            let query = "INSERT OR REPLACE INTO usage VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+            let query = "INSERT OR REPLACE INTO usage VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
             let [turns, input, output] = [used.turns, used.input, used.output].map(u64::cast_signed);
-            let [read, write, cost] = [used.cache_read, used.cache_write, used.cost_micros].map(u64::cast_signed);
-            connection.execute(query, params![id.as_str(), turns, input, output, read, write, cost])?;
+            let [read, write] = [used.cache_read, used.cache_write].map(u64::cast_signed);
+            connection.execute(query, params![id.as_str(), turns, input, output, read, write])?;
             Ok(())
         })
         .await
@@ -359,7 +357,7 @@ impl Store {
 }
 
 fn usage(connection: &Connection, execution: &str) -> Result<Usage, StoreError> {
-    let query = "SELECT turns, input, output, cache_read, cache_write, cost_micros FROM usage WHERE execution = ?1";
+    let query = "SELECT turns, input, output, cache_read, cache_write FROM usage WHERE execution = ?1";
     let found = connection.query_row(query, [execution], |row| {
         let number = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
         Ok(Usage {
@@ -368,7 +366,6 @@ fn usage(connection: &Connection, execution: &str) -> Result<Usage, StoreError> 
             output: number(2)?,
             cache_read: number(3)?,
             cache_write: number(4)?,
-            cost_micros: number(5)?,
         })
     });
     Ok(found.optional()?.unwrap_or_default())

@@ -8,11 +8,12 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio::sync::{mpsc, oneshot};
 
+use super::earlier::Earlier;
 use super::task::Command;
 use crate::ExecutionId;
 use crate::api::runner::{Journal, Question, Refusal, Replayed, RunnerDenial};
 use crate::request::Approve;
-use crate::store::{ApprovalState, BlobRef, NewApproval, NewEntry, NewEvent, Observer, Store, StoreError};
+use crate::store::{ApprovalState, BlobRef, NewApproval, NewEntry, NewEvent, Observer, Store, StoreError, StoredEntry};
 
 /// Longest one-line account of a command, in bytes.
 const MAX_SUMMARY: usize = 2_000;
@@ -20,8 +21,8 @@ const MAX_SUMMARY: usize = 2_000;
 pub(super) struct StoreJournal {
     pub(super) store: Arc<Store>,
     pub(super) execution: ExecutionId,
-    /// Empty: none.
-    pub(super) parent: Option<ExecutionId>,
+    /// Oldest first.
+    pub(super) earlier: Vec<Earlier>,
     pub(super) approve: Approve,
     pub(super) commands: mpsc::Sender<Command>,
 }
@@ -58,11 +59,13 @@ impl Journal for StoreJournal {
     }
 
     fn replay(&self) -> BoxStream<'static, Result<Replayed, Refusal>> {
-        let own = pages(self.store.clone(), self.execution.clone(), false);
-        match &self.parent {
-            Some(parent) => pages(self.store.clone(), parent.clone(), true).chain(own).boxed(),
-            None => own,
-        }
+        let own = pages(self.store.clone(), self.execution.clone()).map_ok(Replayed::Own);
+        let store = self.store.clone();
+        let earlier = stream::iter(self.earlier.clone()).flat_map(move |earlier| {
+            let entries = pages(store.clone(), earlier.id).map_ok(Replayed::History);
+            stream::iter([Ok(Replayed::Earlier(earlier.message))]).chain(entries)
+        });
+        earlier.chain(own).boxed()
     }
 
     async fn put_blob(&self, data: Bytes) -> Result<BlobRef, Refusal> {
@@ -70,7 +73,7 @@ impl Journal for StoreJournal {
     }
 
     async fn blob(&self, sha256: [u8; 32]) -> Result<Option<Bytes>, Refusal> {
-        for execution in std::iter::once(&self.execution).chain(&self.parent) {
+        for execution in std::iter::once(&self.execution).chain(self.earlier.iter().map(|earlier| &earlier.id)) {
             if let Some(data) = self.store.blob(execution, sha256).await.map_err(refusal)? {
                 return Ok(Some(data));
             }
@@ -107,11 +110,11 @@ impl Journal for StoreJournal {
     }
 }
 
-fn pages(store: Arc<Store>, execution: ExecutionId, history: bool) -> BoxStream<'static, Result<Replayed, Refusal>> {
+fn pages(store: Arc<Store>, execution: ExecutionId) -> BoxStream<'static, Result<StoredEntry, Refusal>> {
     stream::try_unfold((store, execution, 0), move |(store, execution, after)| async move {
         let page = store.journal_after(&execution, after).await.map_err(refusal)?;
         let Some(last) = page.last().map(|entry| entry.seq) else { return Ok(None) };
-        let entries = page.into_iter().map(move |entry| Ok(Replayed { entry, history }));
+        let entries = page.into_iter().map(Ok);
         Ok(Some((stream::iter(entries), (store, execution, last))))
     })
     .try_flatten()

@@ -66,6 +66,9 @@ pub trait Upstreams: Send + Sync + 'static {
     ) -> Result<Arc<dyn Model>, UpstreamError>;
     /// The plugins' way out, within `policy`.
     fn http(&self, execution: &ExecutionId, policy: &Policy, store: &Arc<Store>) -> Arc<dyn PluginHttp>;
+    /// What the scripted model of an execution still had to say, in words; `None` for nothing, and for other models. A run
+    /// that ends before its script is not the one that was written down.
+    fn left(&self, execution: &ExecutionId) -> Option<String>;
     /// Forgets an execution that has ended or is not started after all.
     fn close(&self, execution: &ExecutionId);
     /// Keeps a secret for this daemon's life, replacing one of the same name.

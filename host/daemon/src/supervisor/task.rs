@@ -6,6 +6,7 @@ use std::time::Instant;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Inner;
+use super::earlier::Earlier;
 use super::jail::{Jail, JailEvent, JailSpec};
 use super::journal::{StoreJournal, question_of};
 use super::ports::Prepared;
@@ -33,7 +34,7 @@ pub(super) struct Task {
     pub(super) inner: Arc<Inner>,
     pub(super) execution: ExecutionId,
     pub(super) request: RunRequest,
-    pub(super) parent: Option<ExecutionId>,
+    pub(super) earlier: Vec<Earlier>,
     pub(super) counters: Counters,
     pub(super) sender: mpsc::Sender<Command>,
     pub(super) commands: mpsc::Receiver<Command>,
@@ -310,7 +311,7 @@ impl Task {
             journal: Arc::new(StoreJournal {
                 store: store.clone(),
                 execution: self.execution.clone(),
-                parent: self.parent.clone(),
+                earlier: self.earlier.clone(),
                 approve: self.request.approve,
                 commands: self.sender.clone(),
             }),
@@ -352,6 +353,10 @@ impl Task {
             }
         }
         store.report_denials(&self.execution).await?;
+        let end = match self.inner.upstreams.left(&self.execution) {
+            Some(left) if end.outcome == Outcome::Completed => End { outcome: Outcome::Failed, reason: left, ..end },
+            _ => end,
+        };
         let stored = store.end(&self.execution, end.outcome, end.reason, end.text).await;
         self.inner.upstreams.close(&self.execution);
         match stored {

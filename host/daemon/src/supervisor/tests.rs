@@ -242,5 +242,5 @@ async fn a_jail_that_cannot_be_made_is_a_named_end() {
     assert_eq!((row.outcome, row.reason), (Some(Outcome::Failed), message));
     let unknown = RunRequest { agent: "unknown".to_owned(), ..request(&stage.workspace, Approve::Auto) };
     assert!(matches!(stage.supervisor.run(unknown).await, Err(RunError::Prepare(_))));
-    assert_eq!(stage.supervisor.store().executions(9).await.unwrap().len(), 1, "a refused request leaves nothing");
+    assert_eq!(stage.supervisor.store().executions(9, "").await.unwrap().len(), 1, "a refused request leaves nothing");
 }

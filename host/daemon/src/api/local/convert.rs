@@ -50,7 +50,19 @@ pub(super) fn run_status(error: &RunError) -> Status {
             hinted(Status::failed_precondition(error.to_string()), &hint)
         }
         RunError::Upstream(error) => Status::invalid_argument(error.to_string()),
-        RunError::NotEnded(_) => Status::failed_precondition(error.to_string()),
+        RunError::NotEnded(id) => {
+            let hint = format!("`stigmer execution follow {id}` or `stigmer execution cancel {id}` first");
+            hinted(Status::failed_precondition(error.to_string()), &hint)
+        }
+        RunError::OtherWorkspace { workspace, .. } => {
+            let hint = format!("add `--workspace {workspace}`");
+            hinted(Status::failed_precondition(error.to_string()), &hint)
+        }
+        RunError::OtherWire { earlier, .. } => {
+            let hint = format!("add `--provider {earlier}`");
+            hinted(Status::failed_precondition(error.to_string()), &hint)
+        }
+        RunError::TooLong | RunError::Unreadable(_) => Status::failed_precondition(error.to_string()),
         RunError::Store(error) => status(error),
     }
 }
@@ -97,7 +109,6 @@ pub(super) fn run_request(sent: wire::RunRequest) -> Result<RunRequest, Status> 
         script,
         max_turns: if sent.max_turns == 0 { MAX_TURNS } else { sent.max_turns },
         max_tokens: sent.max_tokens,
-        max_cost_micros: sent.max_cost_micros,
         resume: sent.resume,
         policy: sent.policy,
         settings: sent.settings.into_iter().map(setting).collect(),
@@ -184,7 +195,6 @@ pub(super) fn usage(usage: Usage) -> wire::Usage {
         output_tokens: usage.output,
         cache_read_tokens: usage.cache_read,
         cache_write_tokens: usage.cache_write,
-        cost_micros: usage.cost_micros,
     }
 }
 

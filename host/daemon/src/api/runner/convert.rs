@@ -7,7 +7,7 @@ use tonic::Status;
 
 use super::ports::{CallFailure, FailureKind, Header, Part, Question, Refusal, Replayed, RunnerDenial};
 use super::work::{EnvVar, ExecutionWork, PluginWork, Work};
-use crate::store::{BlobRef, EntryKind, MAX_EVENT_BODY, NewEntry, NewEvent};
+use crate::store::{BlobRef, EntryKind, MAX_EVENT_BODY, NewEntry, NewEvent, StoredEntry};
 
 /// Kinds of events that a runner may report; all others are the trusted half's to say.
 const KINDS: [&str; 11] = [
@@ -146,8 +146,17 @@ pub(super) fn question(sent: wire::AskRequest) -> Result<Question, Refusal> {
     })
 }
 
-pub(super) fn replayed(replayed: Replayed) -> wire::Entry {
-    let entry = replayed.entry.entry;
+pub(super) fn replayed(replayed: Replayed) -> wire::from_daemon::Message {
+    use wire::from_daemon::Message;
+    match replayed {
+        Replayed::Earlier(message) => Message::Earlier(wire::Earlier { message }),
+        Replayed::History(stored) => Message::Entry(stored_entry(stored, true)),
+        Replayed::Own(stored) => Message::Entry(stored_entry(stored, false)),
+    }
+}
+
+fn stored_entry(stored: StoredEntry, history: bool) -> wire::Entry {
+    let entry = stored.entry;
     let kind = match entry.kind {
         EntryKind::TurnBegin => wire::EntryKind::TurnBegin,
         EntryKind::TurnEnd => wire::EntryKind::TurnEnd,
@@ -156,13 +165,13 @@ pub(super) fn replayed(replayed: Replayed) -> wire::Entry {
     };
     wire::Entry {
         id: entry.id,
-        seq: replayed.entry.seq,
+        seq: stored.seq,
         kind: kind.into(),
         turn: entry.turn,
         call: entry.call,
         body: entry.body,
         blobs: entry.blobs.into_iter().map(sent_blob).collect(),
-        history: replayed.history,
+        history,
     }
 }
 

@@ -30,7 +30,7 @@ pub trait Journal: Send + Sync + 'static {
         events: Vec<NewEvent>,
         denials: Vec<RunnerDenial>,
     ) -> Result<Vec<u64>, Refusal>;
-    /// Every stored entry: first of the execution that is resumed, then its own.
+    /// Every stored entry: first of the executions that are resumed, oldest first, then its own.
     fn replay(&self) -> BoxStream<'static, Result<Replayed, Refusal>>;
     /// Stores bytes.
     async fn put_blob(&self, data: Bytes) -> Result<BlobRef, Refusal>;
@@ -40,13 +40,15 @@ pub trait Journal: Send + Sync + 'static {
     async fn ask(&self, question: Question) -> Result<Option<bool>, Refusal>;
 }
 
-/// A stored entry, handed to a new runner.
+/// What a new runner is told of the time before it.
 #[derive(Debug, Clone)]
-pub struct Replayed {
-    /// The entry.
-    pub entry: StoredEntry,
-    /// It belongs to the execution that is resumed.
-    pub history: bool,
+pub enum Replayed {
+    /// An execution that is resumed begins: the person's words of then.
+    Earlier(String),
+    /// A stored entry of it.
+    History(StoredEntry),
+    /// A stored entry of the execution itself.
+    Own(StoredEntry),
 }
 
 /// A denial as a runner reports it; its observer is the untrusted half.

@@ -216,7 +216,7 @@ async fn hand_over(
     while let Some(entry) = entries.next().await {
         match entry {
             Ok(entry) => {
-                if !send(Message::Entry(convert::replayed(entry))).await {
+                if !send(convert::replayed(entry)).await {
                     return;
                 }
             }

@@ -44,12 +44,13 @@ impl Journal for Kept {
     }
 
     fn replay(&self) -> BoxStream<'static, Result<Replayed, Refusal>> {
-        let entry = |seq: u64, history| {
+        let entry = |seq: u64| {
             let (id, body) = (seq.to_string(), Bytes::from_static(b"{}"));
             let entry = NewEntry { id, kind: EntryKind::TurnEnd, turn: 1, call: String::new(), body, blobs: vec![] };
-            Ok(Replayed { entry: StoredEntry { seq, entry }, history })
+            StoredEntry { seq, entry }
         };
-        futures::stream::iter([entry(9, true), entry(1, false)]).boxed()
+        let all = [Replayed::Earlier("then".to_owned()), Replayed::History(entry(9)), Replayed::Own(entry(1))];
+        futures::stream::iter(all.map(Ok)).boxed()
     }
 
     async fn put_blob(&self, data: Bytes) -> Result<BlobRef, Refusal> {
@@ -114,6 +115,7 @@ async fn a_lease_hands_over_work_then_journal_then_says_what_comes() {
     let mut stream = lease(&mut client).await;
     assert!(matches!(link.next().await, Note::Leased { pid: 7 }));
     assert!(matches!(said(&mut stream).await, Message::Spec(_)));
+    assert!(matches!(said(&mut stream).await, Message::Earlier(earlier) if earlier.message == "then"));
     assert!(matches!(said(&mut stream).await, Message::Entry(entry) if entry.seq == 9 && entry.history));
     assert!(matches!(said(&mut stream).await, Message::Entry(entry) if entry.seq == 1 && !entry.history));
     assert!(matches!(said(&mut stream).await, Message::Start(_)));

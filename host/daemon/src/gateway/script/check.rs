@@ -6,6 +6,24 @@ use super::document::{Check, Turn};
 use super::failure::{Difference, ScriptFailure};
 use super::request::ToolResult;
 
+/// Every text of `sees` within the conversation, each behind the one before it.
+pub(super) fn sees(number: usize, turn: &Turn, texts: &[String]) -> Result<(), ScriptFailure> {
+    let (mut at, mut from) = (0, 0);
+    for wanted in &turn.sees {
+        loop {
+            let Some(text) = texts.get(at) else {
+                return Err(ScriptFailure::Unseen { turn: number, text: wanted.clone() });
+            };
+            if let Some(found) = text[from..].find(wanted.as_str()) {
+                from += found + wanted.len();
+                break;
+            }
+            (at, from) = (at + 1, 0);
+        }
+    }
+    Ok(())
+}
+
 /// Every expectation of `turn` against the results that came before it; the first one that is not met is the failure.
 pub(super) fn results(number: usize, turn: &Turn, results: &[ToolResult]) -> Result<(), ScriptFailure> {
     if let Some(unknown) = results.iter().find(|result| turn.expects.iter().all(|it| it.id != result.id)) {

@@ -83,6 +83,9 @@ pub enum TurnError {
         /// As it was written.
         pointer: String,
     },
+    /// A text that every request holds.
+    #[error("an empty text in `sees` looks at nothing")]
+    SeesNothing,
     /// A placeholder without a value.
     #[error(transparent)]
     Fill(#[from] FillError),
@@ -113,6 +116,8 @@ struct Document {
 #[serde(deny_unknown_fields)]
 struct TurnDocument {
     text: Option<String>,
+    #[serde(default)]
+    sees: Vec<String>,
     #[serde(default)]
     call: Vec<CallDocument>,
     #[serde(default)]
@@ -152,6 +157,8 @@ enum OneOrMany {
 #[derive(Debug)]
 pub(super) struct Turn {
     pub(super) text: String,
+    /// Texts that the request must hold, in this order.
+    pub(super) sees: Vec<String>,
     pub(super) calls: Vec<Call>,
     pub(super) expects: Vec<Expect>,
 }
@@ -212,6 +219,10 @@ fn check(
     if text.is_empty() && turn.call.is_empty() {
         return Err(TurnError::Nothing);
     }
+    let sees = turn.sees.iter().map(|text| fill::text(text, places)).collect::<Result<Vec<_>, _>>()?;
+    if sees.iter().any(String::is_empty) {
+        return Err(TurnError::SeesNothing);
+    }
     let mut calls = Vec::new();
     for (index, call) in turn.call.into_iter().enumerate() {
         let id = call.id.unwrap_or_else(|| format!("call_{number}_{}", index + 1));
@@ -226,7 +237,7 @@ fn check(
         turn.expect.into_iter().map(|it| expectation(it, before, places)).collect::<Result<_, _>>()?;
     match before.iter().find(|call| expects.iter().all(|expect| expect.id != call.id)) {
         Some(call) => Err(TurnError::Unexpected { call: call.id.clone() }),
-        None => Ok(Turn { text, calls, expects }),
+        None => Ok(Turn { text, sees, calls, expects }),
     }
 }
 

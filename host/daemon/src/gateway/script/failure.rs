@@ -39,11 +39,31 @@ pub enum ScriptFailure {
         /// The call's id.
         call: String,
     },
+    /// A text of `sees` that the request does not hold, or not in its order.
+    #[error("turn {turn}: the conversation does not hold, behind what was seen before it: {text}")]
+    Unseen {
+        /// The turn, from 1.
+        turn: usize,
+        /// The text.
+        text: String,
+    },
     /// The agent asks for a turn after the last.
     #[error("the script has ended after {turns} turns, and another was asked for")]
     Ended {
         /// How many it has.
         turns: usize,
+    },
+    /// The agent has ended, and the script has not.
+    #[error("the agent ended with {left} of {turns} turns of the script left; turn {turn} was to be: {next}")]
+    Left {
+        /// Turns that were not asked for.
+        left: usize,
+        /// How many it has.
+        turns: usize,
+        /// The first one of those left, from 1.
+        turn: usize,
+        /// Its text, shortened, and its calls.
+        next: String,
     },
     /// A request that is not of the Messages API.
     #[error("the request is not as the Messages API describes it: {reason}")]
@@ -81,6 +101,7 @@ impl ScriptFailure {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
+            ScriptFailure::Left { .. } => Some("a turn without a call ends the run: it must be the last".to_owned()),
             ScriptFailure::Unmet { .. } | ScriptFailure::Missing { .. } => {
                 Some("either the data or tools changed, or the script is wrong".to_owned())
             }
@@ -90,7 +111,7 @@ impl ScriptFailure {
 }
 
 /// The beginning of a text, with what is left out counted.
-fn shorten(text: &str) -> String {
+pub(super) fn shorten(text: &str) -> String {
     if text.len() <= SHOWN {
         return text.to_owned();
     }

@@ -9,6 +9,8 @@ use super::failure::ScriptFailure;
 pub(super) struct Request {
     pub(super) spoken: usize,
     pub(super) results: Vec<ToolResult>,
+    /// Everything that was said, called and answered, in order; a call as its tool and its arguments.
+    pub(super) texts: Vec<String>,
     pub(super) stream: bool,
 }
 
@@ -49,6 +51,11 @@ enum Block {
         #[serde(default)]
         is_error: Option<bool>,
     },
+    ToolUse {
+        name: String,
+        #[serde(default)]
+        input: serde_json::Value,
+    },
     Text {
         text: String,
     },
@@ -60,8 +67,9 @@ enum Block {
 pub(super) fn parse(body: &[u8]) -> Result<Request, ScriptFailure> {
     let body: Body =
         serde_json::from_slice(body).map_err(|error| ScriptFailure::Request { reason: error.to_string() })?;
-    let mut request = Request { spoken: 0, results: Vec::new(), stream: body.stream };
+    let mut request = Request { spoken: 0, results: Vec::new(), texts: Vec::new(), stream: body.stream };
     for message in body.messages {
+        request.texts.extend(texts(&message.content));
         match message.role.as_str() {
             "assistant" => {
                 request.spoken += 1;
@@ -72,6 +80,20 @@ pub(super) fn parse(body: &[u8]) -> Result<Request, ScriptFailure> {
         }
     }
     Ok(request)
+}
+
+fn texts(content: &Content) -> Vec<String> {
+    let blocks = match content {
+        Content::Text(text) => return vec![text.clone()],
+        Content::Blocks(blocks) => blocks,
+    };
+    let said = |block: &Block| match block {
+        Block::Text { text } => vec![text.clone()],
+        Block::ToolUse { name, input } => vec![format!("{name} {input}")],
+        Block::ToolResult { content, .. } => content.as_ref().map(texts).unwrap_or_default(),
+        Block::Other => Vec::new(),
+    };
+    blocks.iter().flat_map(said).collect()
 }
 
 fn results(content: Content) -> Vec<ToolResult> {

@@ -71,7 +71,7 @@ fn the_first_turn_streams_text_and_calls() {
     let starts: Vec<_> = data.iter().filter(|it| it["type"] == "content_block_start").collect();
     assert_eq!(starts[2]["content_block"]["id"], "call_1_2");
     assert_eq!(data[data.len() - 2]["delta"]["stop_reason"], "tool_use");
-    assert_eq!(script.left(), 1);
+    assert!(matches!(script.left(), Some(ScriptFailure::Left { left: 1, turns: 2, turn: 2, next }) if next == "Done."));
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn the_second_turn_needs_each_result_as_expected() {
     let good = second(json!([result("profile", ROWS), result("call_1_2", "x")]), false);
     let message: Value = serde_json::from_str(&joined(script.answer("m", &good).unwrap())).unwrap();
     assert_eq!((&message["content"][0]["text"], &message["stop_reason"]), (&json!("Done."), &json!("end_turn")));
-    assert_eq!(script.left(), 0);
+    assert_eq!(script.left(), None);
 
     for (results, what) in [
         (json!([result("profile", r#"{"rows": 4, "name": "a"}"#), result("call_1_2", "x")]), "json /rows"),
@@ -131,6 +131,40 @@ fn an_end_that_is_passed_and_a_body_that_is_no_request() {
 }
 
 #[test]
+fn what_a_turn_sees_is_in_the_conversation_and_in_that_order() {
+    let body = json!({ "messages": [
+        { "role": "user", "content": "first words" },
+        { "role": "assistant", "content": [
+            { "type": "text", "text": "I look" }, { "type": "tool_use", "id": "c", "name": "ls", "input": { "path": "/w" } },
+        ] },
+        { "role": "user", "content": [result("c", "a.csv")] },
+        { "role": "assistant", "content": [{ "type": "text", "text": "One file" }] },
+        { "role": "user", "content": "second words" },
+    ] });
+    let body = body.to_string().into_bytes();
+    let all = r#"["first", "words", "I look", "ls {", "${WORKSPACE}", "a.csv", "One file", "second words"]"#;
+    for (sees, fits) in [
+        (all, true),
+        (r#"["second words"]"#, true),
+        (r#"["One file", "a.csv"]"#, false),
+        (r#"["first", "first"]"#, false),
+        (r#"["third"]"#, false),
+    ] {
+        let script = load(&format!("[[turn]]\ntext = \"x\"\nsees = {sees}")).unwrap().after(2, 0);
+        assert_eq!(script.answer("m", &body).is_ok(), fits, "{sees}");
+        assert_eq!(script.left().is_none(), fits);
+    }
+    let script = load("[[turn]]\ntext = \"x\"").unwrap().after(3, 0);
+    assert!(matches!(script.answer("m", &body), Err(ScriptFailure::Request { .. })));
+}
+
+#[test]
+fn what_former_runners_played_is_not_left() {
+    assert_eq!(load(GOOD).unwrap().after(7, 2).left(), None);
+    assert!(matches!(load(GOOD).unwrap().after(7, 0).left(), Some(ScriptFailure::Left { left: 2, turn: 1, .. })));
+}
+
+#[test]
 fn scripts_that_are_refused() {
     const CALL: &str = "[[turn]]\n[[turn.call]]\nid = \"c\"\ntool = \"t\"\n";
     let after = |rest: &str| format!("{CALL}[[turn]]\ntext = \"x\"\n{rest}");
@@ -147,6 +181,7 @@ fn scripts_that_are_refused() {
         (after("[[turn.expect]]\ncall = \"c\"\nmatches = \"(\""), "no regular expression"),
         (after("[[turn.expect]]\ncall = \"c\"\njson = { \"a\" = 1 }"), "no JSON pointer"),
         (after("[[turn.expect]]\ncall = \"c\"\nequals = \"${NOPE}\""), "no `${NOPE}`"),
+        ("[[turn]]\ntext = \"x\"\nsees = [\"\"]".to_owned(), "looks at nothing"),
         (format!("{CALL}[[turn.call]]\nid = \"c\"\ntool = \"t\"\n"), "used twice"),
         ("x".repeat(SCRIPT_BYTES + 1), "longer"),
     ] {

@@ -252,6 +252,10 @@ impl Upstreams for FakeUpstreams {
         Arc::new(NoHttp)
     }
 
+    fn left(&self, _: &ExecutionId) -> Option<String> {
+        None
+    }
+
     fn close(&self, _: &ExecutionId) {}
 
     fn set_secret(&self, name: &str, _: &str, origin: &str) -> Result<(), SecretError> {
@@ -288,7 +292,6 @@ pub(crate) fn request(workspace: &Path, approve: Approve) -> RunRequest {
         script: String::new(),
         max_turns: 10,
         max_tokens: 0,
-        max_cost_micros: 0,
         resume: String::new(),
         policy: String::new(),
         settings: vec![],

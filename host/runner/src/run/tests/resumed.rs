@@ -138,7 +138,10 @@ async fn earlier_executions_come_first_and_nothing_of_them_is_made_again() {
     assert_eq!(first(&messages[0])["text"], "first");
     assert_eq!(first(&messages[1])["name"], "write_file");
     assert_eq!(first(&messages[2])["content"], "written");
-    assert_eq!((first(&messages[3])["text"].clone(), first(&messages[4])["text"].clone()), ("second".into(), "hello".into()));
+    assert_eq!(
+        (first(&messages[3])["text"].clone(), first(&messages[4])["text"].clone()),
+        ("second".into(), "hello".into())
+    );
     assert_eq!(first(&messages[5])["name"], "ls");
 }
 
