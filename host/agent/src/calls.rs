@@ -103,6 +103,8 @@ impl Planned {
         self.begun = true;
         match &past.end {
             Some(end) => self.act = Act::Over(end.clone()),
+            // It never ran: the question is put again, or the denial told.
+            None if past.held => {}
             None if past.begin.repeat == Repeat::Safe && self.repeat == Repeat::Safe => {}
             None => self.act = Act::Interrupted,
         }

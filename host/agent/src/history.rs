@@ -25,6 +25,8 @@ pub(crate) struct PastCall {
     pub(crate) begin: CallBegin,
     /// `None`: the process died while it ran.
     pub(crate) end: Option<CallEnd>,
+    /// The trusted half knows that nothing of it was started: no person has approved it.
+    pub(crate) held: bool,
 }
 
 /// Why entries are not the journal of one execution. Nothing is guessed: going on could run a call twice.
@@ -64,6 +66,15 @@ impl History {
             history.add(entry)?;
         }
         Ok(history)
+    }
+
+    /// The same past, in which nothing was started of these calls: they waited for a person.
+    #[must_use]
+    pub fn with_held(mut self, calls: &[CallId]) -> Self {
+        for (call, past) in self.turns.iter_mut().flat_map(|turn| &mut turn.calls) {
+            past.held |= calls.contains(call);
+        }
+        self
     }
 
     /// Whether nothing happened yet.
@@ -111,7 +122,7 @@ impl History {
             Entry::CallBegin(begin) => {
                 let call = begin.call;
                 let turn = self.turn_of(call)?;
-                if turn.calls.insert(call, PastCall { begin, end: None }).is_some() {
+                if turn.calls.insert(call, PastCall { begin, end: None, held: false }).is_some() {
                     return Err(HistoryError::Call { call });
                 }
             }

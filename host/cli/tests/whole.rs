@@ -2,8 +2,12 @@
 #![expect(clippy::disallowed_methods, reason = "tests build their own fixtures and start the program")]
 #![expect(clippy::print_stdout, reason = "shown when a test fails")]
 
+#[path = "whole/earlier.rs"]
+mod earlier;
 #[path = "whole/lifecycle.rs"]
 mod lifecycle;
+#[path = "whole/parked.rs"]
+mod parked;
 #[path = "whole/prompt.rs"]
 mod prompt;
 #[path = "whole/runs.rs"]

@@ -9,6 +9,7 @@ mod task;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
@@ -38,6 +39,7 @@ pub(crate) struct Inner {
     pub(crate) jails: Arc<dyn JailStarter>,
     pub(crate) prepare: Arc<dyn Prepare>,
     pub(crate) upstreams: Arc<dyn Upstreams>,
+    pub(crate) lease_time: Duration,
     tasks: Mutex<HashMap<ExecutionId, Handle>>,
 }
 
@@ -99,7 +101,15 @@ impl Supervisor {
         prepare: Arc<dyn Prepare>,
         upstreams: Arc<dyn Upstreams>,
     ) -> Self {
-        Supervisor(Arc::new(Inner { home, store, jails, prepare, upstreams, tasks: Mutex::default() }))
+        Supervisor(Arc::new(Inner {
+            home,
+            store,
+            jails,
+            prepare,
+            upstreams,
+            lease_time: state::LEASE_TIME,
+            tasks: Mutex::default(),
+        }))
     }
 
     /// Checks and stores an execution and starts it. Returns when it is stored.

@@ -181,15 +181,20 @@ async fn begin(
 /// lost.
 async fn replay(session: &Session, entries: Vec<wire::Entry>, lost: Option<&Scratch>) -> Result<History, BeginError> {
     let mut read = Vec::with_capacity(entries.len());
+    let mut held = Vec::new();
     for entry in entries {
+        let is_held = entry.held;
         let entry = journal::read(&session.rpc, entry, lost.is_some()).await?;
         if let (Entry::CallEnd(end), Some(scratch)) = (&entry, lost) {
             // The model is told that scratch is gone; a file that cannot be made again is then simply missing.
             let _ = scratch.restore(end).await;
         }
+        if let (Entry::CallBegin(begin), true) = (&entry, is_held) {
+            held.push(begin.call);
+        }
         read.push(entry);
     }
-    Ok(History::from_entries(read)?)
+    Ok(History::from_entries(read)?.with_held(&held))
 }
 
 /// An error and what caused it, on one line.

@@ -60,7 +60,7 @@ impl KeptJournal {
         {
             blobs.push(self.put(full.slice(..full.len().min(BLOB_BYTES))).await?);
         }
-        Ok(wire::Entry { id, seq: 0, kind: kind.into(), turn, call, body, blobs, history: false })
+        Ok(wire::Entry { id, seq: 0, kind: kind.into(), turn, call, body, blobs, history: false, held: false })
     }
 
     async fn put(&self, data: Bytes) -> Result<wire::Blob, JournalError> {

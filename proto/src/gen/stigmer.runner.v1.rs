@@ -218,6 +218,9 @@ pub struct Entry {
     /// Belongs to the resumed execution that the last `Earlier` began.
     #[prost(bool, tag = "8")]
     pub history: bool,
+    /// Of a CALL_BEGIN: the call waits for a person or was denied, so nothing of it was ever started.
+    #[prost(bool, tag = "9")]
+    pub held: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Blob {

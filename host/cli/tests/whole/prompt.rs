@@ -32,38 +32,77 @@ fn until_nothing_is_echoed(terminal: &std::fs::File) {
     }
 }
 
-#[test]
-fn a_typed_key_is_masked_and_arrives() {
-    let world = World::new();
-    let (master, slave) = terminal();
+/// The program on a terminal of its own.
+fn on_a_terminal(world: &World, slave: OwnedFd, arguments: &[&str]) -> std::process::Child {
     let stdio = || Stdio::from(slave.try_clone().unwrap());
     // setsid makes the terminal on stdin the controlling one of the new session (util-linux, setsid(1)).
     let mut inner = std::process::Command::new("setsid");
-    inner.args(["--ctty", "--wait", program().to_str().unwrap()]);
-    inner.args(["local", "start", "--sandbox", "filesystem", "--provider", "anthropic"]);
+    inner.args(["--ctty", "--wait", program().to_str().unwrap()]).args(arguments);
     let template = world.command(&[]);
     inner.env_clear().envs(template.get_envs().filter_map(|(name, value)| Some((name, value?))));
     inner.current_dir(world.work());
-    let mut child = inner.stdin(stdio()).stdout(stdio()).stderr(stdio()).spawn().unwrap();
-    drop((inner, slave));
-    let mut master = std::fs::File::from(master);
+    inner.stdin(stdio()).stdout(stdio()).stderr(stdio()).spawn().unwrap()
+}
+
+/// Reads until the program is gone; `act` is told all that was seen so far.
+fn watch(master: &mut std::fs::File, mut act: impl FnMut(&str, &mut std::fs::File)) -> String {
     let mut seen = String::new();
-    let mut typed = false;
     let mut piece = [0; 4096];
     // EIO: every holder of the other end is gone.
     while let Ok(count @ 1..) = master.read(&mut piece) {
         seen.push_str(&String::from_utf8_lossy(&piece[..count]));
-        if !typed && seen.contains("API key for anthropic") && seen.trim_end().ends_with(':') {
-            typed = true;
-            until_nothing_is_echoed(&master);
-            master.write_all(format!("{KEY}\n").as_bytes()).unwrap();
-        }
-        if seen.contains("[y/N]") && !seen.contains("answered") {
-            seen.push_str("answered");
-            master.write_all(b"n\n").unwrap();
-        }
+        act(&seen, master);
     }
     println!("{seen}");
+    seen
+}
+
+#[test]
+fn a_question_is_answered_here_or_from_elsewhere_while_it_stands() {
+    let world = World::new();
+    world.start();
+    for here in [true, false] {
+        let script = world.write("asks.toml", &crate::parked::script(crate::parked::RAN));
+        let model = format!("script:{}", script.display());
+        let (master, slave) = terminal();
+        let mut child = on_a_terminal(&world, slave, &["run", "-m", "count", "--model", &model]);
+        let mut answered = false;
+        let seen = watch(&mut std::fs::File::from(master), |seen, master| {
+            if !answered && seen.contains("Run `/bin/sh -c \"echo ran >> ran.txt\"`? [y/N] ") {
+                answered = true;
+                if here {
+                    master.write_all(b"y\n").unwrap();
+                } else {
+                    // Nobody types here any more, and the run goes on all the same.
+                    let newest = crate::parked::until_it_waits(&world);
+                    assert_eq!(world.run(&["execution", "approve", &newest]).code, 0);
+                }
+            }
+        });
+        assert!(child.wait().unwrap().success(), "{seen}");
+        assert!(answered && seen.contains("approved") && seen.contains("Over."), "{seen}");
+    }
+    assert_eq!(std::fs::read_to_string(world.work().join("ran.txt")).unwrap(), "ran\nran\n");
+}
+
+#[test]
+fn a_typed_key_is_masked_and_arrives() {
+    let world = World::new();
+    let (master, slave) = terminal();
+    let arguments = ["local", "start", "--sandbox", "filesystem", "--provider", "anthropic"];
+    let mut child = on_a_terminal(&world, slave, &arguments);
+    let (mut typed, mut answered) = (false, false);
+    let seen = watch(&mut std::fs::File::from(master), |seen, master| {
+        if !typed && seen.contains("API key for anthropic") && seen.trim_end().ends_with(':') {
+            typed = true;
+            until_nothing_is_echoed(master);
+            master.write_all(format!("{KEY}\n").as_bytes()).unwrap();
+        }
+        if !answered && seen.contains("[y/N]") {
+            answered = true;
+            master.write_all(b"n\n").unwrap();
+        }
+    });
     assert!(child.wait().unwrap().success());
     assert!(typed && !seen.contains("canary"), "{seen}");
     let listed = world.run(&["secret", "list"]);

@@ -2,7 +2,7 @@
 
 use crate::world::{Said, World};
 
-const SCRIPT: &str = r#"
+pub(crate) const SCRIPT: &str = r#"
 [[turn]]
 text = "I write it down."
 
@@ -19,10 +19,21 @@ call = "note"
 matches = "note\\.md"
 "#;
 
-fn run(world: &World, script: &str, more: &[&str]) -> Said {
+pub(crate) fn run(world: &World, script: &str, more: &[&str]) -> Said {
     let script = world.write("script.toml", script);
     let model = format!("script:{}", script.display());
     world.run(&[&["run", "-m", "write a note", "--model", &model], more].concat())
+}
+
+fn schema() -> jsonschema::Validator {
+    let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/schema/run-stream.json");
+    let schema: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(schema).unwrap()).unwrap();
+    jsonschema::validator_for(&schema).unwrap()
+}
+
+pub(crate) fn fits_the_schema(line: &serde_json::Value) {
+    let wrong: Vec<_> = schema().iter_errors(line).map(|error| error.to_string()).collect();
+    assert!(wrong.is_empty(), "{line}: {wrong:?}");
 }
 
 #[test]
@@ -43,17 +54,11 @@ fn every_line_of_the_stream_fits_the_schema_and_the_record_says_the_same() {
     world.start();
     let said = run(&world, SCRIPT, &["--output-format", "stream-json"]);
     assert_eq!(said.code, 0);
-    let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/schema/run-stream.json");
-    let schema: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(schema).unwrap()).unwrap();
-    let schema = jsonschema::validator_for(&schema).unwrap();
     let lines: Vec<serde_json::Value> = said.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    for line in &lines {
-        let wrong: Vec<_> = schema.iter_errors(line).map(|error| error.to_string()).collect();
-        assert!(wrong.is_empty(), "{line}: {wrong:?}");
-    }
+    lines.iter().for_each(fits_the_schema);
     let kinds: Vec<_> = lines.iter().map(|line| line["kind"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["init", "message", "tool_use", "tool_result", "message", "result"]);
-    assert!(!schema.is_valid(&serde_json::json!({ "version": 1, "kind": "message" })));
+    assert!(!schema().is_valid(&serde_json::json!({ "version": 1, "kind": "message" })));
     let result = lines.last().unwrap();
     assert_eq!(result["files"][0]["path"], "note.md");
     assert_eq!(result["files"][0]["wall"], "file-tool");
@@ -81,4 +86,17 @@ fn a_script_without_expectations_is_refused_before_it_runs() {
     let missing = world.run(&["run", "-m", "x", "--model", "script:missing.toml"]);
     assert_eq!(missing.code, 2);
     assert!(missing.err.contains("missing.toml"), "{}", missing.err);
+}
+
+#[test]
+fn an_agent_that_ends_before_its_script_fails_with_what_was_left() {
+    let world = World::new();
+    world.start();
+    let early = "[[turn]]\ntext = \"That is all.\"\n";
+    let said = run(&world, &format!("{early}{SCRIPT}"), &[]);
+    assert_eq!(said.code, 1);
+    let want = "the agent ended with 2 of 3 turns of the script left; turn 2 was to be: I write it down., `write_file` (call `note`)";
+    assert!(said.err.contains(want), "{}", said.err);
+    assert!(!world.work().join("note.md").exists());
+    assert_eq!(run(&world, early, &[]).code, 0);
 }

@@ -1,11 +1,12 @@
 //! What a runner of one execution reports, kept by the store.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{Stream, StreamExt, TryFutureExt, TryStreamExt, stream};
 use tokio::sync::{mpsc, oneshot};
 
 use super::earlier::Earlier;
@@ -13,7 +14,10 @@ use super::task::Command;
 use crate::ExecutionId;
 use crate::api::runner::{Journal, Question, Refusal, Replayed, RunnerDenial};
 use crate::request::Approve;
-use crate::store::{ApprovalState, BlobRef, NewApproval, NewEntry, NewEvent, Observer, Store, StoreError, StoredEntry};
+use crate::store::{
+    Approval, ApprovalState, BlobRef, EntryKind, NewApproval, NewEntry, NewEvent, Observer, Store, StoreError,
+    StoredEntry,
+};
 
 /// Longest one-line account of a command, in bytes.
 const MAX_SUMMARY: usize = 2_000;
@@ -59,7 +63,7 @@ impl Journal for StoreJournal {
     }
 
     fn replay(&self) -> BoxStream<'static, Result<Replayed, Refusal>> {
-        let own = pages(self.store.clone(), self.execution.clone()).map_ok(Replayed::Own);
+        let own = own(self.store.clone(), self.execution.clone());
         let store = self.store.clone();
         let earlier = stream::iter(self.earlier.clone()).flat_map(move |earlier| {
             let entries = pages(store.clone(), earlier.id).map_ok(Replayed::History);
@@ -110,6 +114,21 @@ impl Journal for StoreJournal {
     }
 }
 
+/// The execution's own entries. What a person was asked about and has not approved is marked: only what init was told to
+/// release can have begun.
+fn own(store: Arc<Store>, execution: ExecutionId) -> impl Stream<Item = Result<Replayed, Refusal>> + Send + 'static {
+    let marked = async move {
+        let approvals = store.approvals(&execution).await.map_err(refusal)?;
+        let held = approvals.into_iter().filter(|approval| approval.state != ApprovalState::Approved);
+        let held: HashSet<String> = held.map(|approval| approval.question.call).collect();
+        Ok(pages(store, execution).map_ok(move |entry| {
+            let held = entry.entry.kind == EntryKind::CallBegin && held.contains(&entry.entry.call);
+            Replayed::Own { entry, held }
+        }))
+    };
+    marked.try_flatten_stream()
+}
+
 fn pages(store: Arc<Store>, execution: ExecutionId) -> BoxStream<'static, Result<StoredEntry, Refusal>> {
     stream::try_unfold((store, execution, 0), move |(store, execution, after)| async move {
         let page = store.journal_after(&execution, after).await.map_err(refusal)?;
@@ -158,7 +177,7 @@ fn stored_question(question: &Question) -> Vec<u8> {
 }
 
 /// The command that [`stored_question`] wrote down.
-pub(super) fn question_of(approval: &crate::store::Approval) -> Option<Question> {
+pub(super) fn question_of(approval: &Approval) -> Option<Question> {
     let value: serde_json::Value = serde_json::from_slice(&approval.question.command).ok()?;
     let bytes = |value: &serde_json::Value| Some(Bytes::from(crate::unhex(value.as_str()?)?));
     let list = |name: &str| value.get(name)?.as_array()?.iter().map(bytes).collect::<Option<Vec<_>>>();

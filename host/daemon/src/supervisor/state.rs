@@ -11,7 +11,7 @@
 //!                        └───────────┴───────────────────┘
 //! ```
 //!
-//! Not drawn, on purpose: *cancel* leads from every state to `Ending`, and *stop* (of the daemon) to `Stopping`, which
+//! Not drawn, on purpose: a runner that does not lease in time leads from `Starting` to `Ending`; *cancel* leads from every state to `Ending`, and *stop* (of the daemon) to `Stopping`, which
 //! becomes `Stopped`; both are left only when the jail's tree is gone. An execution that is stopped goes on from its
 //! journal under the next daemon.
 
@@ -26,6 +26,10 @@ pub const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 pub const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
 /// Time for a runner to end by itself after it was told to; then its tree is ended.
 pub const GRACE: Duration = Duration::from_secs(2);
+
+/// Time for a runner that was started to lease its work. A start takes milliseconds; one that says nothing for this long
+/// is stuck before its first statement of ours, and another one would be too.
+pub const LEASE_TIME: Duration = Duration::from_secs(30);
 
 /// How an execution ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -186,6 +190,8 @@ pub enum Action {
     StopJailAt(Instant),
     /// End the tree.
     StopJail,
+    /// Come back when the runner that was just started has had [`LEASE_TIME`].
+    AwaitLease,
     /// Come back at this time.
     WakeAt(Instant),
     /// Walk the workspace, write the record, store the end.
@@ -218,6 +224,9 @@ pub fn next(state: State, counters: &mut Counters, input: Input, now: Instant) -
         (_, Input::Refused(reason)) => finish(counters, End::new(Outcome::Failed, reason), false, now),
         (State::Queued, Input::Start) => start(counters),
         (State::Starting, Input::Leased) => (State::Running, vec![]),
+        (State::Starting, Input::Tick) => {
+            finish(counters, End::new(Outcome::Failed, "the runner did not lease its work in time"), false, now)
+        }
         (state, Input::Progress) => {
             counters.crashes = 0;
             (state, vec![])
@@ -243,7 +252,7 @@ pub fn next(state: State, counters: &mut Counters, input: Input, now: Instant) -
         }
         (State::Backoff { until, jail: true }, Input::Tick) if now >= until => {
             counters.attempt += 1;
-            (State::Starting, vec![Action::RestartRunner])
+            (State::Starting, vec![Action::RestartRunner, Action::AwaitLease])
         }
         (State::Backoff { until, jail: false }, Input::Tick) if now >= until => start(counters),
         (state, _) => (state, vec![]),
@@ -253,7 +262,7 @@ pub fn next(state: State, counters: &mut Counters, input: Input, now: Instant) -
 fn start(counters: &mut Counters) -> (State, Vec<Action>) {
     counters.attempt += 1;
     counters.jail = true;
-    (State::Starting, vec![Action::StartJail])
+    (State::Starting, vec![Action::StartJail, Action::AwaitLease])
 }
 
 fn finish(counters: &Counters, end: End, tell: bool, now: Instant) -> (State, Vec<Action>) {

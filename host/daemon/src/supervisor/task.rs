@@ -221,6 +221,8 @@ impl Task {
                     jail.stop().await;
                 }
             }
+            // Once it was started: making its code ready takes its own time.
+            Action::AwaitLease => self.wake = Some(Instant::now() + self.inner.lease_time),
             Action::WakeAt(at) => self.wake = Some(at),
             Action::Interrupted(reason) => {
                 let event = NewEvent::new("interrupted", &serde_json::json!({ "reason": reason }));

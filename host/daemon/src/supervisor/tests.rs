@@ -1,3 +1,4 @@
+mod earlier;
 mod fake;
 
 use super::jail::JailError;
@@ -19,11 +20,14 @@ fn stage(jails: FakeJails) -> Stage {
     let folder = tempfile::tempdir().unwrap();
     let workspace = folder.path().join("w");
     std::fs::create_dir(&workspace).unwrap();
-    let deeds = jails.deeds.clone();
+    let (deeds, silent) = (jails.deeds.clone(), jails.silent);
     let home = Home::open(folder.path().join("home")).unwrap();
     let store = crate::store::tests::open(home.path());
     let upstreams = Arc::new(FakeUpstreams::default());
-    let supervisor = Supervisor::new(home, store, Arc::new(jails), Arc::new(FakePrepare), upstreams.clone());
+    let mut supervisor = Supervisor::new(home, store, Arc::new(jails), Arc::new(FakePrepare), upstreams.clone());
+    if silent {
+        Arc::get_mut(&mut supervisor.0).unwrap().lease_time = Duration::from_millis(50);
+    }
     Stage { _folder: folder, workspace, supervisor, deeds, upstreams }
 }
 
@@ -113,6 +117,19 @@ async fn a_runner_that_never_gets_on_is_given_up() {
     assert_eq!(row.outcome, Some(Outcome::Failed));
     assert_eq!(row.attempt, state::MAX_CRASHES + 1);
     assert_eq!(stage.deeds().last().unwrap(), "stop");
+}
+
+#[tokio::test]
+async fn a_runner_that_never_leases_is_given_up_by_name() {
+    let mut jails = FakeJails::new(|_| async {});
+    jails.silent = true;
+    let stage = stage(jails);
+    let id = stage.supervisor.run(request(&stage.workspace, Approve::Auto)).await.unwrap();
+    assert_eq!(stage.events_until(&id, "ended").await, ["created", "ended"]);
+    let row = stage.supervisor.store().execution(&id).await.unwrap();
+    let reason = "the runner did not lease its work in time";
+    assert_eq!((row.outcome, row.reason.as_str()), (Some(Outcome::Failed), reason));
+    assert_eq!(stage.deeds(), ["start released=false", "stop"]);
 }
 
 #[tokio::test]

@@ -156,3 +156,21 @@ async fn a_new_message_continues_an_execution_that_is_over_and_runs_nothing_of_i
         assert!(matches!(&bench.journal.entries()[0], Entry::TurnBegin(begin) if begin.turn == 1));
     }
 }
+
+#[tokio::test]
+async fn a_call_that_waited_for_a_person_is_made_and_not_told_as_interrupted() {
+    let (once, look) = tools();
+    let first = Bench::new(script()).tool(once).tool(look);
+    first.run().await;
+    // The calls of the first turn have begun, and none has ended.
+    let entries: Vec<Entry> = first.journal.commits.lock().unwrap()[..2].iter().flatten().cloned().collect();
+    for held in [true, false] {
+        let (once, look) = tools();
+        let mut bench = Bench::new(script().into_iter().skip(1)).tool(once.clone()).tool(look);
+        let calls = if held { vec![crate::call::CallId::new(1, 1)] } else { vec![] };
+        bench.history = History::from_entries(entries.clone()).unwrap().with_held(&calls);
+        assert_eq!(bench.run().await.outcome, completed("Done."));
+        assert_eq!(once.calls.lock().unwrap().contains(&"1.1".to_owned()), held);
+        assert_eq!(bench.bodies()[0].to_string().contains(INTERRUPTED), !held);
+    }
+}

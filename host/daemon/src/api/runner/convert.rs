@@ -150,12 +150,12 @@ pub(super) fn replayed(replayed: Replayed) -> wire::from_daemon::Message {
     use wire::from_daemon::Message;
     match replayed {
         Replayed::Earlier(message) => Message::Earlier(wire::Earlier { message }),
-        Replayed::History(stored) => Message::Entry(stored_entry(stored, true)),
-        Replayed::Own(stored) => Message::Entry(stored_entry(stored, false)),
+        Replayed::History(stored) => Message::Entry(stored_entry(stored, true, false)),
+        Replayed::Own { entry, held } => Message::Entry(stored_entry(entry, false, held)),
     }
 }
 
-fn stored_entry(stored: StoredEntry, history: bool) -> wire::Entry {
+fn stored_entry(stored: StoredEntry, history: bool, held: bool) -> wire::Entry {
     let entry = stored.entry;
     let kind = match entry.kind {
         EntryKind::TurnBegin => wire::EntryKind::TurnBegin,
@@ -172,6 +172,7 @@ fn stored_entry(stored: StoredEntry, history: bool) -> wire::Entry {
         body: entry.body,
         blobs: entry.blobs.into_iter().map(sent_blob).collect(),
         history,
+        held,
     }
 }
 

@@ -48,7 +48,12 @@ pub enum Replayed {
     /// A stored entry of it.
     History(StoredEntry),
     /// A stored entry of the execution itself.
-    Own(StoredEntry),
+    Own {
+        /// The entry.
+        entry: StoredEntry,
+        /// It begins a call that no person has approved: nothing of it was ever started.
+        held: bool,
+    },
 }
 
 /// A denial as a runner reports it; its observer is the untrusted half.

@@ -49,7 +49,11 @@ impl Journal for Kept {
             let entry = NewEntry { id, kind: EntryKind::TurnEnd, turn: 1, call: String::new(), body, blobs: vec![] };
             StoredEntry { seq, entry }
         };
-        let all = [Replayed::Earlier("then".to_owned()), Replayed::History(entry(9)), Replayed::Own(entry(1))];
+        let all = [
+            Replayed::Earlier("then".to_owned()),
+            Replayed::History(entry(9)),
+            Replayed::Own { entry: entry(1), held: true },
+        ];
         futures::stream::iter(all.map(Ok)).boxed()
     }
 
@@ -116,8 +120,8 @@ async fn a_lease_hands_over_work_then_journal_then_says_what_comes() {
     assert!(matches!(link.next().await, Note::Leased { pid: 7 }));
     assert!(matches!(said(&mut stream).await, Message::Spec(_)));
     assert!(matches!(said(&mut stream).await, Message::Earlier(earlier) if earlier.message == "then"));
-    assert!(matches!(said(&mut stream).await, Message::Entry(entry) if entry.seq == 9 && entry.history));
-    assert!(matches!(said(&mut stream).await, Message::Entry(entry) if entry.seq == 1 && !entry.history));
+    assert!(matches!(said(&mut stream).await, Message::Entry(entry) if entry.seq == 9 && entry.history && !entry.held));
+    assert!(matches!(said(&mut stream).await, Message::Entry(entry) if entry.seq == 1 && !entry.history && entry.held));
     assert!(matches!(said(&mut stream).await, Message::Start(_)));
     assert!(link.say(Say::Answer { call: "c".to_owned(), approved: true }));
     assert!(matches!(said(&mut stream).await, Message::Answer(answer) if answer.approved));

@@ -12,6 +12,7 @@ fn the_drawing_holds() {
     let backoff = |jail| State::Backoff { until: now + FIRST_BACKOFF, jail };
     let crashed = || vec![Action::Interrupted("x".to_owned()), Action::WakeAt(now + FIRST_BACKOFF)];
     let cancelled = || End::new(Outcome::Cancelled, "cancelled by a person");
+    let silent = || End::new(Outcome::Failed, "the runner did not lease its work in time");
     let done = || end(Outcome::Completed);
     let gone = || Input::JailGone("x".to_owned());
     let runner_gone = || Input::RunnerGone("x".to_owned());
@@ -19,8 +20,10 @@ fn the_drawing_holds() {
     let bare = |at| (at, false);
     type Row = ((State, bool), Input, Instant, State, Vec<Action>);
     let rows: Vec<Row> = vec![
-        (bare(State::Queued), Input::Start, now, State::Starting, vec![Action::StartJail]),
+        (bare(State::Queued), Input::Start, now, State::Starting, vec![Action::StartJail, Action::AwaitLease]),
         (with_jail(State::Starting), Input::Leased, now, State::Running, vec![]),
+        (with_jail(State::Starting), Input::Tick, now, State::Ending(silent()), vec![Action::StopJail]),
+        (with_jail(State::Running), Input::Tick, now, State::Running, vec![]),
         (with_jail(State::Starting), runner_gone(), now, backoff(true), crashed()),
         (with_jail(State::Starting), gone(), now, backoff(false), crashed()),
         (with_jail(State::Running), runner_gone(), now, backoff(true), crashed()),
@@ -34,9 +37,15 @@ fn the_drawing_holds() {
         (with_jail(State::Ending(done())), gone(), now, State::Ended(done()), vec![Action::Record(done())]),
         (with_jail(State::Ending(done())), runner_gone(), now, State::Ending(done()), vec![Action::StopJail]),
         (with_jail(backoff(true)), Input::Tick, now, backoff(true), vec![]),
-        (with_jail(backoff(true)), Input::Tick, later, State::Starting, vec![Action::RestartRunner]),
+        (
+            with_jail(backoff(true)),
+            Input::Tick,
+            later,
+            State::Starting,
+            vec![Action::RestartRunner, Action::AwaitLease],
+        ),
         (with_jail(backoff(true)), gone(), now, backoff(false), vec![]),
-        (bare(backoff(false)), Input::Tick, later, State::Starting, vec![Action::StartJail]),
+        (bare(backoff(false)), Input::Tick, later, State::Starting, vec![Action::StartJail, Action::AwaitLease]),
         // Cancel, from wherever it is.
         (bare(State::Queued), Input::Cancel, now, State::Ended(cancelled()), vec![Action::Record(cancelled())]),
         (

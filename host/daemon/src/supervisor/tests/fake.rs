@@ -28,6 +28,8 @@ pub(crate) struct FakeRunner {
     stream: Streaming<wire::FromDaemon>,
     pub(crate) work: wire::Execution,
     pub(crate) journal: Vec<wire::Entry>,
+    /// Messages of earlier executions, each with the number of its entries.
+    pub(crate) earlier: Vec<(String, usize)>,
 }
 
 impl FakeRunner {
@@ -42,16 +44,18 @@ impl FakeRunner {
         let mut client = RunnerClient::new(channel);
         let request = wire::LeaseRequest { version: env!("CARGO_PKG_VERSION").to_owned(), pid: number };
         let mut stream = client.lease(request).await.unwrap().into_inner();
-        let (mut work, mut journal) = (wire::Execution::default(), Vec::new());
+        let (mut work, mut journal, mut earlier) = (wire::Execution::default(), Vec::new(), Vec::new());
         loop {
             match stream.message().await.unwrap().unwrap().message.unwrap() {
                 Message::Spec(wire::Spec { work: Some(wire::spec::Work::Execution(sent)) }) => work = sent,
+                Message::Earlier(begun) => earlier.push((begun.message, 0)),
+                Message::Entry(entry) if entry.history => earlier.last_mut().unwrap().1 += 1,
                 Message::Entry(entry) => journal.push(entry),
                 Message::Start(_) => break,
                 other => panic!("{other:?}"),
             }
         }
-        FakeRunner { number, client, stream, work, journal }
+        FakeRunner { number, client, stream, work, journal, earlier }
     }
 
     /// Keeps its stream open and does nothing.
@@ -98,6 +102,8 @@ pub(crate) struct FakeJails {
     pub(crate) behaviour: Behaviour,
     pub(crate) deeds: Deeds,
     pub(crate) refuse: Option<JailError>,
+    /// Runners say nothing, not even their first word.
+    pub(crate) silent: bool,
     count: Arc<std::sync::atomic::AtomicU32>,
 }
 
@@ -137,7 +143,7 @@ impl FakeJails {
         behaviour: impl Fn(FakeRunner) -> F + Send + Sync + 'static,
     ) -> Self {
         let behaviour: Behaviour = Arc::new(move |runner| Box::pin(behaviour(runner)));
-        FakeJails { behaviour, deeds: Deeds::default(), refuse: None, count: Arc::default() }
+        FakeJails { behaviour, deeds: Deeds::default(), refuse: None, silent: false, count: Arc::default() }
     }
 }
 
@@ -157,7 +163,14 @@ impl JailStarter for FakeJails {
             behaviour: self.behaviour.clone(),
             deeds: self.deeds.clone(),
             count: self.count.clone(),
-            runner: run_fake(self.behaviour.clone(), next_number(&self.count), rpc, tell.clone()),
+            runner: if self.silent {
+                tokio::spawn(async move {
+                    std::future::pending::<()>().await;
+                    drop(rpc);
+                })
+            } else {
+                run_fake(self.behaviour.clone(), next_number(&self.count), rpc, tell.clone())
+            },
             events,
             tell,
             gone: false,

@@ -5,7 +5,17 @@ use super::*;
 fn entry(kind: wire::EntryKind, turn: u32, call: &str, value: &Value) -> wire::Entry {
     let id = format!("{kind:?}-{turn}-{call}");
     let call = call.to_owned();
-    wire::Entry { id, seq: 1, kind: kind.into(), turn, call, body: body(value), blobs: vec![], history: false }
+    wire::Entry {
+        id,
+        seq: 1,
+        kind: kind.into(),
+        turn,
+        call,
+        body: body(value),
+        blobs: vec![],
+        history: false,
+        held: false,
+    }
 }
 
 /// A first turn that asked for these calls, each with its start and, where given, its end.
