@@ -27,6 +27,7 @@ mod roots;
 mod stat;
 mod stop;
 mod tree;
+mod turn;
 mod walk;
 
 pub use change::{Change, ChangeKind};

@@ -131,7 +131,7 @@ impl Roots {
     ///
     /// Line endings stay: where the file ends its lines with CR LF and the given text does not, the text is taken to
     /// mean CR LF. The content is compared once more right before it is replaced; where it changed meanwhile the edit
-    /// starts over on the new content, so of several edits at once none is lost.
+    /// starts over on the new content, so of several edits at once, also by other executions, none is lost.
     ///
     /// # Errors
     /// [`EditError`].
@@ -162,7 +162,7 @@ impl Roots {
         }
         let goal = Goal { roots: self, dir: &spot.dir, name, path, replaced };
         let draft = goal.draft(&mut after.as_slice())?;
-        let lock = self.replacing();
+        let lock = self.replacing(&spot.dir, path)?;
         let unchanged = match read() {
             Ok(now) => now == before,
             // Gone or replaced by something else: the next try says what is there.

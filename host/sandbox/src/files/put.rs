@@ -105,7 +105,7 @@ impl Roots {
         let name = spot.name().ok_or_else(|| PathFault::IsDirectory { path: spot.path.clone() })?;
         let goal = Goal { roots: self, dir, name, path: &spot.path, replaced };
         let draft = goal.draft(data)?;
-        let lock = self.replacing();
+        let lock = self.replacing(dir, &spot.path)?;
         let change = goal.finish(draft, options.new_only);
         drop(lock);
         change

@@ -106,7 +106,7 @@ impl Roots {
             }
             tree::survey(self, &old.folder()?, &old.path, Some(&new.path))?;
         }
-        let lock = self.replacing();
+        let lock = self.replacing(&new.dir, &new.path)?;
         let renamed = if replace {
             rustix::fs::renameat(&old.dir, old_name, &new.dir, new_name)
         } else {

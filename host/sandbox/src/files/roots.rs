@@ -10,8 +10,9 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use stigmer_policy::{Access, JailPath, Policy, RootKind};
 
-use super::fault::shown;
+use super::fault::{PathFault, shown};
 use super::node::{self, Kind};
+use super::turn::{self, Turn};
 
 /// How many files made by this execution are remembered, for [`super::PathFault::HardLinked`]. Past it a file made here
 /// counts as foreign, which refuses more, never less.
@@ -228,10 +229,9 @@ impl Roots {
         self.0.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Held from the last look at a file until it is replaced, so that two verbs of one execution cannot both find a
-    /// file unchanged and then replace each other's work.
-    pub(super) fn replacing(&self) -> MutexGuard<'_, ()> {
-        self.0.replacing.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The turn at replacing the file `path` in `dir`, as [`turn::take`].
+    pub(super) fn replacing(&self, dir: &Dir, path: &JailPath) -> Result<Turn<'_>, PathFault> {
+        turn::take(&self.0.replacing, dir, path)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Barrier;
 
-use stigmer_sandbox::files::{Edit, LinesOptions, MAX_EDIT_BYTES, Page, ReadOptions};
+use stigmer_sandbox::files::{Edit, LinesOptions, MAX_EDIT_BYTES, Page, ReadOptions, Roots};
 
 use crate::world::World;
 
@@ -23,13 +23,17 @@ fn an_edit_changes_the_file_and_reports_both_sides() {
 fn of_edits_at_once_none_is_lost() {
     const AT_ONCE: usize = 4;
     let world = World::new();
-    for round in 0..50 {
+    // As two threads of one execution, and as executions that know nothing of each other.
+    let other = || Roots::open(world.roots.policy()).unwrap();
+    let apart: Vec<Roots> = (0..AT_ONCE).map(|_| other()).collect();
+    for round in 0..100 {
         let names: Vec<String> = (0..AT_ONCE).map(|index| format!("<{index}>")).collect();
         world.file("a.txt", &names.join("\n"));
         let barrier = Barrier::new(AT_ONCE);
         std::thread::scope(|scope| {
-            for name in &names {
-                let (roots, path, barrier) = (world.roots.clone(), world.at("a.txt"), &barrier);
+            for (name, own) in names.iter().zip(&apart) {
+                let roots = if round < 50 { world.roots.clone() } else { own.clone() };
+                let (path, barrier) = (world.at("a.txt"), &barrier);
                 scope.spawn(move || {
                     let new = format!("{name} done");
                     barrier.wait();
