@@ -19,7 +19,7 @@ use crate::printer::Printer;
 use asking::Asking;
 use event::Event;
 
-pub(crate) use text::clean;
+pub(crate) use text::{clean, used};
 
 /// How an execution is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -89,7 +89,7 @@ pub(crate) async fn follow(
     printer: &Printer,
 ) -> Result<ExitCode, Failure> {
     let mut show: Box<dyn Show + '_> = match follow.format {
-        Format::Text => Box::new(text::Text::new(printer)),
+        Format::Text => Box::new(text::Text::new(printer, follow.asks)),
         Format::Json => Box::new(json::Whole::new(printer)),
         Format::StreamJson => Box::new(json::Stream::new(printer)),
     };
@@ -118,7 +118,6 @@ pub(crate) async fn follow(
             message = stream.message() => message,
             (call, approve) = asking.answer() => {
                 answer(&mut daemon, &follow.execution, call, approve).await?;
-                asking.show();
                 continue;
             }
         };
@@ -128,13 +127,13 @@ pub(crate) async fn follow(
             Err(status) => break Some(status),
         };
         let Some(event) = Event::read(message) else { continue };
-        if let Event::Answered { call, .. } = &event {
-            asking.answered(call);
+        if event.is_shown() {
+            asking.step_aside();
         }
         show.event(&event);
         match &event {
             Event::Asked { call, summary, .. } if follow.asks => asking.ask(call, summary),
-            Event::Answered { .. } => asking.show(),
+            Event::Answered { call, .. } => asking.answered(call),
             Event::Ended { .. } => break None,
             _ => {}
         }

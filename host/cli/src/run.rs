@@ -97,7 +97,10 @@ impl RunCommand {
             if begun.proved.level == stigmer_policy::Level::Filesystem {
                 printer.note(format_args!("commands are not confined (sandbox `filesystem`)"));
             }
-            banner::open_promises(&begun.proved.not_prevented, printer);
+            // The text says it at its head.
+            if self.output_format != Format::Text {
+                banner::open_promises(&begun.proved.not_prevented, printer);
+            }
         }
         let runtime = client::runtime()?;
         let (mut daemon, known) = runtime.block_on(async {

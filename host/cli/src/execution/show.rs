@@ -8,7 +8,7 @@ use stigmer_proto::local::ShowExecutionReply;
 use super::record::record_json;
 use crate::client;
 use crate::failure::Failure;
-use crate::follow::{clean, record};
+use crate::follow::{clean, record, used};
 use crate::person;
 use crate::printer::Printer;
 
@@ -47,7 +47,13 @@ fn print(record: &ShowExecutionReply, printer: &Printer) {
     let line = |name: &str, value: &str| printer.line(format_args!("  {name:<10} {value}"));
     printer.line(format_args!("{}  {}", it.id, if it.outcome.is_empty() { &it.state } else { &it.outcome }));
     line("title", &clean(&it.title));
-    line("reason", &clean(&it.reason));
+    if !it.parent.is_empty() {
+        line("continues", &it.parent);
+    }
+    // What a script expected and got stands on lines of its own.
+    for (number, text) in it.reason.lines().enumerate() {
+        line(if number == 0 { "reason" } else { "" }, &clean(text));
+    }
     line("workspace", &clean(&it.workspace));
     line("model", &format!("{} {}", it.provider, it.model));
     let confined = if it.level == "filesystem" { ", confined: no" } else { "" };
@@ -62,12 +68,12 @@ fn print(record: &ShowExecutionReply, printer: &Printer) {
     }
     for denial in &record.denials {
         let text = format!(
-            "{}: {} (rule {}, seen by {}, {} times)",
+            "{}: {} (rule {}, seen by {}{})",
             clean(&denial.subject),
             clean(&denial.reason),
             denial.rule,
             denial.observer,
-            denial.count
+            if denial.count > 1 { format!(", {} times", denial.count) } else { String::new() }
         );
         line("denied", &text);
         if !denial.grant.is_empty() {
@@ -77,6 +83,8 @@ fn print(record: &ShowExecutionReply, printer: &Printer) {
     for approval in record.approvals.iter().filter(|approval| approval.state == "waiting") {
         line("waits", &format!("{} {}", approval.call, clean(&approval.summary)));
     }
-    let usage = record.usage.unwrap_or_default();
-    line("usage", &format!("{} turns, {} tokens in, {} out", usage.turns, usage.input_tokens, usage.output_tokens));
+    for (number, text) in record.text.lines().enumerate() {
+        line(if number == 0 { "text" } else { "" }, &clean(text));
+    }
+    line("usage", &used(record));
 }

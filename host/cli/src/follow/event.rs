@@ -21,6 +21,11 @@ pub(super) enum Event {
 }
 
 impl Event {
+    /// Whether people see something of it.
+    pub(super) fn is_shown(&self) -> bool {
+        !matches!(self, Event::Turn | Event::ToolBegin { .. } | Event::Parked { .. } | Event::Ended { .. })
+    }
+
     /// Reads one; `None` for a kind that is not known or needs no showing.
     pub(super) fn read(event: wire::Event) -> Option<Event> {
         let body: Value = serde_json::from_slice(&event.body).unwrap_or(Value::Null);

@@ -18,6 +18,8 @@ const SUMMARY: usize = 100;
 pub(super) struct Text<'a> {
     printer: &'a Printer,
     execution: String,
+    /// Somebody is asked right here.
+    asks: bool,
     /// Arguments of calls that run.
     running: HashMap<String, Value>,
     /// The model's text does not end with a line break yet.
@@ -25,8 +27,8 @@ pub(super) struct Text<'a> {
 }
 
 impl<'a> Text<'a> {
-    pub(super) fn new(printer: &'a Printer) -> Self {
-        Text { printer, execution: String::new(), running: HashMap::new(), open_line: false }
+    pub(super) fn new(printer: &'a Printer, asks: bool) -> Self {
+        Text { printer, execution: String::new(), asks, running: HashMap::new(), open_line: false }
     }
 
     fn close_line(&mut self) {
@@ -40,12 +42,22 @@ impl<'a> Text<'a> {
         self.printer.side(format_args!("{line}"));
     }
 
+    fn denied(&mut self, rule: &str, subject: &str, reason: &str, grant: &str) {
+        self.side(&format!("\x1b[31mdenied\x1b[0m {}: {} (rule {})", clean(subject), clean(reason), clean(rule)));
+        if !grant.is_empty() {
+            self.side(&format!("  \x1b[36mwould be allowed by\x1b[0m {}", clean(grant)));
+        }
+    }
+
     fn finished(&mut self, call: &str, tool: &str, text: &str, is_error: bool, took_ms: u64) {
         let args = self.running.remove(call).unwrap_or(Value::Null);
         let mark = if is_error { "\x1b[31m✗\x1b[0m" } else { "\x1b[32m✓\x1b[0m" };
         let seconds = took_ms as f64 / 1000.0;
-        self.side(&format!("{mark} \x1b[1m{}\x1b[0m {} \x1b[2m{seconds:.1}s\x1b[0m", clean(tool), summary(&args)));
-        if is_error {
+        let exit = exit(tool, text).map(|code| format!(" \x1b[33mexit {code}\x1b[0m")).unwrap_or_default();
+        let tool_name = clean(tool);
+        self.side(&format!("{mark} \x1b[1m{tool_name}\x1b[0m {}{exit} \x1b[2m{seconds:.1}s\x1b[0m", summary(&args)));
+        // A denial is an event of its own, which says the same and more.
+        if is_error && !text.starts_with(DENIED) {
             let first = clean(text.lines().next().unwrap_or_default());
             self.side(&format!("  {}", shorten(&first, SUMMARY)));
         } else if tool == "edit_file" {
@@ -98,16 +110,10 @@ impl Show for Text<'_> {
                 self.finished(call, tool, text, *is_error, *took_ms);
             }
             Event::Denial { rule, subject, reason, grant, .. } => {
-                self.side(&format!(
-                    "\x1b[31mdenied\x1b[0m {}: {} (rule {})",
-                    clean(subject),
-                    clean(reason),
-                    clean(rule)
-                ));
-                if !grant.is_empty() {
-                    self.side(&format!("  \x1b[36mwould be allowed by\x1b[0m {}", clean(grant)));
-                }
+                self.denied(rule, subject, reason, grant);
             }
+            // The question says it.
+            Event::Asked { .. } if self.asks => self.close_line(),
             Event::Asked { call, summary, .. } => {
                 let command = approve_command(&self.execution, call);
                 self.side(&format!("\x1b[33mwaits\x1b[0m for an answer: {}", clean(summary)));
@@ -135,10 +141,7 @@ impl Show for Text<'_> {
         for file in &record.files {
             self.side(&format!("{} {} ({} bytes, by {})", file.change, clean(&file.path), file.size, file.wall));
         }
-        let usage = record.usage.unwrap_or_default();
-        let (input, output) =
-            (usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens, usage.output_tokens);
-        self.side(&format!("\x1b[2m{} turns, {input} tokens in, {output} out\x1b[0m", usage.turns));
+        self.side(&format!("\x1b[2m{}\x1b[0m", used(record)));
     }
 
     fn left(&mut self) {
@@ -148,11 +151,46 @@ impl Show for Text<'_> {
     }
 }
 
+/// How the result of a refused call begins.
+const DENIED: &str = "Denied: ";
+
+/// What an execution used, in words.
+pub(crate) fn used(record: &ShowExecutionReply) -> String {
+    let usage = record.usage.unwrap_or_default();
+    let input = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens;
+    let turns = if usage.turns == 1 { "turn" } else { "turns" };
+    format!("{} {turns}, {input} tokens in, {} out", usage.turns, usage.output_tokens)
+}
+
+/// The exit code of a command that ran and failed: no error of the call, but worth a look. From the result's last line.
+fn exit(tool: &str, text: &str) -> Option<u32> {
+    if tool != "execute" {
+        return None;
+    }
+    text.trim_end()
+        .rsplit('\n')
+        .next()?
+        .strip_prefix("[Command failed with exit code ")?
+        .strip_suffix(']')?
+        .parse()
+        .ok()
+}
+
+/// The list of things to do: how far it is, and what is done now.
+fn todos(args: &Value) -> Option<String> {
+    let list = args["todos"].as_array()?;
+    let with = |status: &str| list.iter().filter(|todo| todo["status"] == status).collect::<Vec<_>>();
+    let now = with("in_progress").first().and_then(|todo| todo["content"].as_str());
+    let now = now.map(|content| format!(", now: {content}")).unwrap_or_default();
+    Some(format!("{} of {} done{now}", with("completed").len(), list.len()))
+}
+
 /// The argument that says most, on one line.
 fn summary(args: &Value) -> String {
     let named = ["command", "file_path", "path", "pattern"].iter().find_map(|name| args[name].as_str());
     let text = match named {
         Some(text) => text.to_owned(),
+        None if args["todos"].is_array() => todos(args).unwrap_or_default(),
         None if args.as_object().is_none_or(serde_json::Map::is_empty) => String::new(),
         None => args.to_string(),
     };
@@ -187,9 +225,21 @@ mod tests {
     }
 
     #[test]
+    fn only_a_commands_own_last_line_is_its_exit_code() {
+        assert_eq!(exit("execute", "x\n\n[Command failed with exit code 2]"), Some(2));
+        assert_eq!(exit("execute", "[Command failed with exit code 2]\nmore"), None);
+        assert_eq!(exit("read_file", "[Command failed with exit code 2]"), None);
+    }
+
+    #[test]
     fn a_call_is_told_by_the_argument_that_says_most() {
         assert_eq!(summary(&serde_json::json!({ "file_path": "/w/a", "content": "x" })), "/w/a");
         assert_eq!(summary(&serde_json::json!({})), "");
+        let todo = |content: &str, status: &str| serde_json::json!({ "content": content, "status": status });
+        let todos =
+            serde_json::json!({ "todos": [todo("a", "completed"), todo("b", "in_progress"), todo("c", "pending")] });
+        assert_eq!(summary(&todos), "1 of 3 done, now: b");
+        assert_eq!(summary(&serde_json::json!({ "todos": [] })), "0 of 0 done");
         assert_eq!(summary(&serde_json::json!({ "n": 1 })), "{\"n\":1}");
         assert_eq!(summary(&serde_json::json!({ "command": "é".repeat(200) })).chars().count(), SUMMARY + 1);
     }

@@ -19,7 +19,8 @@ impl StopCommand {
             Ended::NotRunning => printer.line(format_args!("no daemon was running")),
             Ended::Stopped { parked: 0 } => printer.line(format_args!("stopped")),
             Ended::Stopped { parked } => {
-                printer.line(format_args!("stopped; {parked} executions are parked and go on at the next start"));
+                let (what, go) = if parked == 1 { ("execution is", "goes") } else { ("executions are", "go") };
+                printer.line(format_args!("stopped; {parked} {what} parked and {go} on at the next start"));
             }
         }
         Ok(ExitCode::SUCCESS)

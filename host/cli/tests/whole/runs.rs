@@ -100,3 +100,19 @@ fn an_agent_that_ends_before_its_script_fails_with_what_was_left() {
     assert!(!world.work().join("note.md").exists());
     assert_eq!(run(&world, early, &[]).code, 0);
 }
+
+#[test]
+fn a_denial_is_told_once_and_the_record_has_no_empty_line() {
+    let world = World::new();
+    world.start();
+    let script = "[[turn]]\n[[turn.call]]\nid = \"no\"\ntool = \"read_file\"\nargs = { file_path = \"/etc/shadow\" }\n\
+                  [[turn]]\ntext = \"It may not be.\"\n[[turn.expect]]\ncall = \"no\"\nis_error = true\ncontains = \"Denied: \"\n";
+    let said = run(&world, script, &[]);
+    assert_eq!(said.code, 0);
+    assert_eq!(said.err.matches("outside the granted folders").count(), 1, "{}", said.err);
+    assert!(said.err.contains("✗ read_file /etc/shadow"), "{}", said.err);
+    let listed: serde_json::Value = serde_json::from_str(&world.run(&["execution", "list", "--json"]).out).unwrap();
+    let shown = world.run(&["execution", "show", listed["executions"][0]["id"].as_str().unwrap()]);
+    assert!(shown.out.lines().all(|line| line.split_whitespace().count() > 1), "{}", shown.out);
+    assert!(shown.out.contains("text       It may not be.") && !shown.out.contains("reason"), "{}", shown.out);
+}
