@@ -25,7 +25,7 @@ pub(crate) struct PastCall {
     pub(crate) begin: CallBegin,
     /// `None`: the process died while it ran.
     pub(crate) end: Option<CallEnd>,
-    /// The trusted half knows that nothing of it was started: no person has approved it.
+    /// The trusted half knows that nothing of it was started: it was never released.
     pub(crate) held: bool,
 }
 

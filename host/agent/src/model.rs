@@ -10,6 +10,7 @@ use crate::journal::{Stop, Usage};
 
 mod anthropic;
 mod arguments;
+mod chat;
 mod frames;
 mod ollama;
 mod openai;

@@ -218,7 +218,7 @@ pub struct Entry {
     /// Belongs to the resumed execution that the last `Earlier` began.
     #[prost(bool, tag = "8")]
     pub history: bool,
-    /// Of a CALL_BEGIN: the call waits for a person or was denied, so nothing of it was ever started.
+    /// Of a CALL_BEGIN: a person was asked and init was never told to start it, so nothing of it was started.
     #[prost(bool, tag = "9")]
     pub held: bool,
 }

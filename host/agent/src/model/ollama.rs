@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Arguments, Decoder, LOCAL_CONTEXT_TOKENS, Prompt, Requested, Wire, openai};
+use super::{Arguments, Decoder, LOCAL_CONTEXT_TOKENS, Prompt, Requested, Wire, chat};
 
 use crate::conversation::CallResult;
 
@@ -28,9 +28,9 @@ impl Wire for Ollama {
     fn body(&self, prompt: &Prompt<'_>) -> Vec<u8> {
         let mut body = json!({ "model": prompt.model, "stream": true, "options": { "num_ctx": LOCAL_CONTEXT_TOKENS } });
         if !prompt.tools.is_empty() {
-            body["tools"] = openai::tools(prompt);
+            body["tools"] = chat::tools(prompt);
         }
-        body["messages"] = Value::Array(messages(prompt));
+        body["messages"] = chat::messages(prompt, result);
         body.to_string().into_bytes()
     }
 
@@ -39,32 +39,12 @@ impl Wire for Ollama {
     }
 
     fn calls(&self, message: &Value) -> Vec<Requested> {
-        let calls = message["tool_calls"].as_array().into_iter().flatten();
-        calls
-            .map(|call| Requested {
-                id: call["id"].as_str().unwrap_or_default().to_owned(),
-                name: call["function"]["name"].as_str().unwrap_or_default().to_owned(),
-                args: Arguments::from_stored(&call["function"]["arguments"]),
-            })
-            .collect()
+        chat::calls(message, Arguments::from_stored)
     }
 
     fn text(&self, message: &Value) -> String {
-        message["content"].as_str().unwrap_or_default().to_owned()
+        chat::text(message)
     }
-}
-
-fn messages(prompt: &Prompt<'_>) -> Vec<Value> {
-    let mut messages = vec![json!({ "role": "system", "content": prompt.system })];
-    for round in prompt.rounds() {
-        messages.push(json!({ "role": "user", "content": round.message }));
-        for step in &round.steps {
-            messages.push(step.message.clone());
-            messages.extend(step.results.iter().map(result));
-            messages.extend(step.note.iter().map(|note| json!({ "role": "user", "content": note })));
-        }
-    }
-    messages
 }
 
 fn result(result: &CallResult) -> Value {

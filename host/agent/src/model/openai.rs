@@ -4,7 +4,9 @@
 
 use serde_json::{Value, json};
 
-use super::{Arguments, Decoder, Prompt, Requested, Wire};
+use super::{Arguments, Decoder, Prompt, Requested, Wire, chat};
+
+use crate::conversation::CallResult;
 
 mod stream;
 
@@ -27,10 +29,10 @@ impl Wire for OpenAi {
         let mut body = json!({ "model": prompt.model, "stream": true, "stream_options": { "include_usage": true } });
         // An empty list is refused.
         if !prompt.tools.is_empty() {
-            body["tools"] = tools(prompt);
+            body["tools"] = chat::tools(prompt);
         }
         // No cache marks: the provider caches a repeated prefix by itself, so what changes stands last.
-        body["messages"] = Value::Array(messages(prompt));
+        body["messages"] = chat::messages(prompt, result);
         body.to_string().into_bytes()
     }
 
@@ -39,52 +41,22 @@ impl Wire for OpenAi {
     }
 
     fn calls(&self, message: &Value) -> Vec<Requested> {
-        let calls = message["tool_calls"].as_array().into_iter().flatten();
-        calls
-            .map(|call| Requested {
-                id: call["id"].as_str().unwrap_or_default().to_owned(),
-                name: call["function"]["name"].as_str().unwrap_or_default().to_owned(),
-                args: stored_arguments(call["function"]["arguments"].as_str().unwrap_or_default()),
-            })
-            .collect()
+        chat::calls(message, stored_arguments)
     }
 
     fn text(&self, message: &Value) -> String {
-        message["content"].as_str().unwrap_or_default().to_owned()
+        chat::text(message)
     }
 }
 
-/// Tools in the shape that Ollama shares.
-pub(super) fn tools(prompt: &Prompt<'_>) -> Value {
-    let tools = prompt.tools.iter().map(|tool| {
-        json!({
-            "type": "function",
-            "function": { "name": tool.name, "description": tool.description, "parameters": tool.input_schema },
-        })
-    });
-    Value::Array(tools.collect())
-}
-
-fn stored_arguments(text: &str) -> Arguments {
-    match Arguments::parse(text) {
+/// Arguments are stored as the text that they came as.
+fn stored_arguments(stored: &Value) -> Arguments {
+    match Arguments::parse(stored.as_str().unwrap_or_default()) {
         Arguments::Object(map) => Arguments::from_stored(&Value::Object(map)),
         malformed => malformed,
     }
 }
 
-fn messages(prompt: &Prompt<'_>) -> Vec<Value> {
-    let mut messages = vec![json!({ "role": "system", "content": prompt.system })];
-    for round in prompt.rounds() {
-        messages.push(json!({ "role": "user", "content": round.message }));
-        for step in &round.steps {
-            messages.push(step.message.clone());
-            messages.extend(
-                step.results.iter().map(
-                    |result| json!({ "role": "tool", "tool_call_id": result.provider_id, "content": result.text }),
-                ),
-            );
-            messages.extend(step.note.iter().map(|note| json!({ "role": "user", "content": note })));
-        }
-    }
-    messages
+fn result(result: &CallResult) -> Value {
+    json!({ "role": "tool", "tool_call_id": result.provider_id, "content": result.text })
 }

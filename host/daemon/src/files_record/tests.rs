@@ -92,3 +92,15 @@ fn the_stored_form_is_read_back_and_nonsense_is_not() {
     assert_eq!(Snapshot::from_bytes(&bytes[..bytes.len() - 1]), None);
     assert_eq!(Snapshot::from_bytes(&[]), None);
 }
+
+#[test]
+fn a_workspace_at_the_bound_is_whole_and_one_entry_more_is_partial() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("d")).unwrap();
+    fs::write(folder.path().join("d/a"), "").unwrap();
+    let look = |most| walk::walk_within(most, folder.path()).unwrap().1;
+    assert_eq!((look(2).entries.len(), look(2).partial), (1, false));
+    fs::write(folder.path().join("d/b"), "").unwrap();
+    assert_eq!((look(2).entries.len(), look(2).partial), (1, true));
+    assert_eq!((look(3).entries.len(), look(3).partial), (2, false));
+}

@@ -13,6 +13,11 @@ use super::{MAX_ENTRIES, WalkError};
 pub(super) const BENEATH: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS);
 
 pub(super) fn walk(workspace: &Path) -> Result<(OwnedFd, Snapshot), WalkError> {
+    walk_within(MAX_ENTRIES, workspace)
+}
+
+/// As [`walk`], with another bound on what is looked at, folders included.
+pub(super) fn walk_within(most: usize, workspace: &Path) -> Result<(OwnedFd, Snapshot), WalkError> {
     let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
     let root = rustix::fs::open(workspace, flags, Mode::empty())
         .map_err(|errno| WalkError::Open { path: workspace.to_owned(), source: errno.into() })?;
@@ -36,7 +41,7 @@ pub(super) fn walk(workspace: &Path) -> Result<(OwnedFd, Snapshot), WalkError> {
                 continue;
             }
             seen += 1;
-            if seen > MAX_ENTRIES {
+            if seen > most {
                 snapshot.partial = true;
                 return Ok((root, snapshot));
             }

@@ -90,6 +90,8 @@ CREATE TABLE approvals (
     state      TEXT NOT NULL,
     asked_ms   INTEGER NOT NULL,
     answered_ms INTEGER NOT NULL DEFAULT 0,
+    -- Init was told, or is about to be: from then on the call may have begun.
+    released    INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (execution, call)
 ) STRICT, WITHOUT ROWID;
 

@@ -52,6 +52,8 @@ pub struct Approval {
     pub state: ApprovalState,
     /// Unix milliseconds.
     pub asked_ms: i64,
+    /// Init was told of it, or was about to be: it may have begun.
+    pub released: bool,
 }
 
 fn read_row(row: &Row<'_>) -> rusqlite::Result<Approval> {
@@ -71,10 +73,12 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<Approval> {
             _ => ApprovalState::Denied,
         },
         asked_ms: row.get(6)?,
+        released: row.get(7)?,
     })
 }
 
-const QUERY: &str = "SELECT call, number, tool, summary, command, state, asked_ms FROM approvals WHERE execution = ?1";
+const QUERY: &str =
+    "SELECT call, number, tool, summary, command, state, asked_ms, released FROM approvals WHERE execution = ?1";
 
 impl Store {
     /// Stores a question with its `approval_asked` event, or gives the state of the same question asked before.
@@ -137,6 +141,20 @@ impl Store {
             events::insert(connection, id.as_str(), &[NewEvent::new("approval_answered", &body).about(&call)])?;
             let query = format!("{QUERY} AND call = ?2");
             Ok(Some(connection.query_row(&query, params![id.as_str(), call], read_row)?))
+        })
+        .await
+    }
+
+    /// Writes down that init is about to be told of a call.
+    ///
+    /// # Errors
+    /// [`StoreError::NoExecution`].
+    pub async fn note_release(&self, execution: &ExecutionId, call: &str) -> Result<(), StoreError> {
+        let (id, call) = (execution.clone(), call.to_owned());
+        self.write_for(execution, move |connection| {
+            let query = "UPDATE approvals SET released = 1 WHERE execution = ?1 AND call = ?2";
+            connection.execute(query, params![id.as_str(), call])?;
+            Ok(())
         })
         .await
     }

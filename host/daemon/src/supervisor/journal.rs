@@ -114,12 +114,12 @@ impl Journal for StoreJournal {
     }
 }
 
-/// The execution's own entries. What a person was asked about and has not approved is marked: only what init was told to
-/// release can have begun.
+/// The execution's own entries. What a person was asked about and init was not told of is marked: nothing of it can have
+/// begun.
 fn own(store: Arc<Store>, execution: ExecutionId) -> impl Stream<Item = Result<Replayed, Refusal>> + Send + 'static {
     let marked = async move {
         let approvals = store.approvals(&execution).await.map_err(refusal)?;
-        let held = approvals.into_iter().filter(|approval| approval.state != ApprovalState::Approved);
+        let held = approvals.into_iter().filter(|approval| !approval.released);
         let held: HashSet<String> = held.map(|approval| approval.question.call).collect();
         Ok(pages(store, execution).map_ok(move |entry| {
             let held = entry.entry.kind == EntryKind::CallBegin && held.contains(&entry.entry.call);

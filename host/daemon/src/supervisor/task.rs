@@ -146,7 +146,13 @@ impl Task {
     }
 
     async fn release(&mut self, question: &Question) {
-        let Some(jail) = &mut self.jail else { return };
+        // Without a runner nobody would start it: the next one asks, and it is released then.
+        let (Some(jail), Some(_)) = (&mut self.jail, &self.link) else { return };
+        if let Err(error) = self.inner.store.note_release(&self.execution, &question.call).await {
+            tracing::error!(execution = %self.execution, error = &error as &dyn std::error::Error,
+                "could not store a release; the call is not let go");
+            return;
+        }
         if let Err(error) = jail.release(question).await {
             // Then the tree is on its way out, and the call is asked again by the next runner.
             tracing::warn!(execution = %self.execution, error = %error, "could not release a call");

@@ -261,3 +261,31 @@ async fn a_jail_that_cannot_be_made_is_a_named_end() {
     assert!(matches!(stage.supervisor.run(unknown).await, Err(RunError::Prepare(_))));
     assert_eq!(stage.supervisor.store().executions(9, "").await.unwrap().len(), 1, "a refused request leaves nothing");
 }
+
+#[tokio::test]
+async fn a_call_is_held_until_init_is_told_of_it_and_no_longer() {
+    let jails = FakeJails::new(|mut runner: FakeRunner| async move {
+        if runner.number == 1 {
+            runner.begin("c1").await;
+            runner.begin("c2").await;
+            assert!(runner.ask("c2", 2).await);
+            runner.put("c1", 1).await;
+            std::future::pending::<()>().await;
+        }
+        let held: Vec<bool> = runner.journal.iter().map(|entry| entry.held).collect();
+        runner.finish(&format!("{held:?}")).await;
+    });
+    let stage = stage(jails);
+    let id = stage.supervisor.run(request(&stage.workspace, Approve::Ask)).await.unwrap();
+    stage.events_until(&id, "approval_asked").await;
+    stage.supervisor.answer(&id, "c2", false, true).await.unwrap();
+    while stage.supervisor.store().approvals(&id).await.unwrap().len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    stage.supervisor.stop().await;
+    // Between two daemons: approved, and nobody could have started it.
+    assert_eq!(stage.supervisor.answer(&id, "c1", false, true).await.unwrap().len(), 1);
+    stage.supervisor.go_on().await.unwrap();
+    stage.events_until(&id, "ended").await;
+    assert_eq!(stage.supervisor.store().execution(&id).await.unwrap().text, "[true, false]");
+}

@@ -51,7 +51,7 @@ pub enum Replayed {
     Own {
         /// The entry.
         entry: StoredEntry,
-        /// It begins a call that no person has approved: nothing of it was ever started.
+        /// It begins a call that was never released to init: nothing of it was started.
         held: bool,
     },
 }

@@ -74,14 +74,26 @@ impl FakeRunner {
         self.client.append(wire::AppendRequest { entries: vec![entry], events: vec![] }).await.unwrap();
     }
 
+    pub(crate) async fn begin(&mut self, call: &str) {
+        let (id, call) = (format!("call-{call}-begin"), call.to_owned());
+        let kind = wire::EntryKind::CallBegin.into();
+        let entry = wire::Entry { id, kind, call, body: "{}".into(), ..Default::default() };
+        self.client.append(wire::AppendRequest { entries: vec![entry], events: vec![] }).await.unwrap();
+    }
+
+    /// Puts a question and does not wait.
+    pub(crate) async fn put(&mut self, call: &str, number: u64) {
+        let ask = wire::AskRequest { call: call.to_owned(), number, argv: vec!["ls".into()], ..Default::default() };
+        self.client.ask(ask).await.unwrap();
+    }
+
     pub(crate) async fn report(&mut self, kind: &str, body: &str) {
         let event = wire::EventDraft { kind: kind.to_owned(), body: body.to_owned().into(), ..Default::default() };
         self.client.events(wire::EventsRequest { events: vec![event] }).await.unwrap();
     }
 
     pub(crate) async fn ask(&mut self, call: &str, number: u64) -> bool {
-        let ask = wire::AskRequest { call: call.to_owned(), number, argv: vec!["ls".into()], ..Default::default() };
-        self.client.ask(ask).await.unwrap();
+        self.put(call, number).await;
         match self.stream.message().await.unwrap().unwrap().message.unwrap() {
             Message::Answer(answer) => answer.approved,
             other => panic!("{other:?}"),
