@@ -13,9 +13,10 @@ use super::ports::Prepared;
 use super::state::{Action, Counters, End, Input, Outcome, State, next};
 use crate::ExecutionId;
 use crate::api::runner::{Link, Note, Ports, Question, Say, Work, pair, serve};
-use crate::files_record;
 use crate::request::RunRequest;
 use crate::store::{Approval, NewEvent, StoreError};
+
+mod record;
 
 /// What others ask of the task.
 pub(super) enum Command {
@@ -334,43 +335,6 @@ impl Task {
             Ok(theirs)
         });
         served.map_err(|error| Input::JailGone(format!("could not make a stream: {error}")))
-    }
-
-    /// Looks at the workspace before anything of this execution has touched it.
-    async fn keep_baseline(&self) -> Result<(), String> {
-        let store = &self.inner.store;
-        if store.baseline(&self.execution).await.map_err(|error| error.to_string())?.is_some() {
-            return Ok(());
-        }
-        let baseline = files_record::snapshot(self.request.workspace.clone().into()).await;
-        let baseline = baseline.map_err(|error| error.to_string())?;
-        store.set_baseline(&self.execution, baseline.to_bytes()).await.map_err(|error| error.to_string())
-    }
-
-    async fn record(&mut self, end: End) -> Result<(), StoreError> {
-        let store = &self.inner.store;
-        if let Some(baseline) = store.baseline(&self.execution).await? {
-            let reported = store.reported_changes(&self.execution).await?;
-            match files_record::changes(self.request.workspace.clone().into(), baseline, reported).await {
-                Ok(record) => store.set_files(&self.execution, record.files, record.partial).await?,
-                Err(error) => {
-                    // The end counts more than its file record; that it is not whole is said.
-                    tracing::warn!(execution = %self.execution, error = %error, "could not walk the workspace");
-                    store.set_files(&self.execution, Vec::new(), true).await?;
-                }
-            }
-        }
-        store.report_denials(&self.execution).await?;
-        let end = match self.inner.upstreams.left(&self.execution) {
-            Some(left) if end.outcome == Outcome::Completed => End { outcome: Outcome::Failed, reason: left, ..end },
-            _ => end,
-        };
-        let stored = store.end(&self.execution, end.outcome, end.reason, end.text).await;
-        self.inner.upstreams.close(&self.execution);
-        match stored {
-            Ok(()) | Err(StoreError::Ended(_)) => Ok(()),
-            Err(error) => Err(error),
-        }
     }
 
     async fn end_tree(&mut self) {
