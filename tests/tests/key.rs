@@ -202,6 +202,46 @@ fn during_a_model_call_only_the_daemon_holds_the_key() {
     }
 }
 
+#[test]
+fn a_provider_that_echoes_the_key_gets_it_into_no_record_and_onto_no_screen() {
+    let escaped: String = KEY.chars().map(|it| format!("\\u{:04x}", it as u32)).collect();
+    let url = KEY.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
+    let echo = format!("{KEY} {url} {} {} {escaped}", KEY.replace('/', "\\/"), encode(KEY.as_bytes()));
+    let error =
+        format!("{{\"type\":\"error\",\"error\":{{\"type\":\"authentication_error\",\"message\":\"bad {echo}\"}}}}");
+    let stream = format!(
+        "data: {{\"type\":\"message_start\",\"message\":{{\"usage\":{{\"input_tokens\":1}}}}}}\n\n\
+         data: {{\"type\":\"content_block_start\",\"index\":0,\"content_block\":{{\"type\":\"text\",\"text\":\"\"}}}}\n\n\
+         data: {{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{{\"type\":\"text_delta\",\"text\":\"good {echo}\"}}}}\n\n\
+         data: {{\"type\":\"message_delta\",\"delta\":{{\"stop_reason\":\"end_turn\"}},\"usage\":{{\"output_tokens\":1}}}}\n\n\
+         data: {{\"type\":\"message_stop\"}}\n\n"
+    );
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let level = Level::Base;
+    let product = Product::fresh();
+    if !product.holds(level, "key echo") {
+        return;
+    }
+    let refused = Answer { status: 401, ..Answer::json(error) };
+    let server = runtime.block_on(ModelServer::start([refused, Answer::events(stream)])).expect("a free port");
+    start(&product, level, &server.url());
+    for (word, code) in [("bad", 1), ("good", 0)] {
+        let output = call(&product, &server.url()).wait_with_output().expect("ends");
+        let said = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
+        assert_eq!(output.status.code(), Some(code), "{}", show(&output));
+        assert!(String::from_utf8_lossy(&said).contains(&format!("{word} [redacted]")), "{}", show(&output));
+        assert_eq!(count(&said, &forms()), 0, "{}", show(&output));
+    }
+    assert_eq!(server.asked().len(), 2, "a refused key is not tried again");
+    for verb in [&["execution", "list", "--json"][..], &["local", "logs"], &["local", "stop"]] {
+        let output = product.run(verb, b"");
+        assert!(output.status.success(), "{}", show(&output));
+        assert_eq!(count(&[output.stdout, output.stderr].concat(), &forms()), 0, "{verb:?}");
+    }
+    on_disk(&product.home());
+}
+
 fn examine(product: &Product, client: &Child, level: Level) {
     let forms = forms();
     let daemon = daemon(product);

@@ -2,7 +2,7 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 
@@ -11,6 +11,11 @@ use async_trait::async_trait;
 pub trait Clock: Send + Sync {
     /// A reading that never goes back.
     fn now(&self) -> Instant;
+
+    /// The time of day, as far as this machine knows it.
+    fn wall(&self) -> SystemTime {
+        SystemTime::now()
+    }
 
     /// Returns after `time`.
     async fn sleep(&self, time: Duration);

@@ -7,6 +7,7 @@ use futures::StreamExt;
 
 use crate::agent::Agent;
 use crate::events::Event;
+use crate::failure;
 use crate::limits::{ERROR_BODY_BYTES, STALL, TEXT_DELTA_BYTES};
 use crate::model::{Answer, AnswerError, Wire, error_message};
 use crate::retry::{self, Next, Passing};
@@ -16,12 +17,14 @@ use crate::transport::{BodyStream, ModelRequest, ModelResponse, TransportError};
 /// Why one try gave no answer.
 enum Trouble {
     Passing(Passing),
+    /// The provider does not take the request in this form; this one says the same.
+    Amend(Bytes),
     Lasting(Stopped),
 }
 
 impl Agent {
     /// Gets the answer to `body`, with as many tries as that takes and the bounds allow.
-    pub(crate) async fn exchange(&self, wire: &dyn Wire, turn: u32, body: Bytes) -> Result<Answer, Stopped> {
+    pub(crate) async fn exchange(&self, wire: &dyn Wire, turn: u32, mut body: Bytes) -> Result<Answer, Stopped> {
         let mut attempt = 1;
         loop {
             let request = ModelRequest {
@@ -34,6 +37,11 @@ impl Agent {
             let failure = match self.once(wire, request).await {
                 Ok(answer) => return Ok(answer),
                 Err(Trouble::Lasting(stopped)) => return Err(stopped),
+                // A wire amends a request once: the next one says it already.
+                Err(Trouble::Amend(amended)) => {
+                    body = amended;
+                    continue;
+                }
                 Err(Trouble::Passing(failure)) => failure,
             };
             match retry::next(&failure, attempt, self.parts.clock.jitter()) {
@@ -48,20 +56,23 @@ impl Agent {
     }
 
     async fn once(&self, wire: &dyn Wire, request: ModelRequest) -> Result<Answer, Trouble> {
-        let turn = request.turn;
+        let (turn, sent_body) = (request.turn, request.body.clone());
         let sent = self.unless_stalled(self.parts.model.send(request)).await?;
         let mut response = sent?;
         if response.status != 200 {
-            let message = self.error_body(&mut response.body).await;
-            let reason = format!("the model answered with status {}: {message}", response.status);
-            if !retry::passes(response.status) {
+            let body = self.error_body(&mut response.body).await;
+            if let Some(amended) = wire.amended(response.status, &body, &sent_body) {
+                return Err(Trouble::Amend(amended.into()));
+            }
+            let reason = failure::reason(&response, &error_message(&body));
+            if !retry::may_pass(&response, &body) {
                 return Err(Trouble::Lasting(Stopped::failed(reason)));
             }
-            let retry_after = retry::retry_after(response.header("retry-after"));
+            let retry_after = retry::pause(&response, self.parts.clock.wall());
             return Err(Trouble::Passing(Passing { reason, retry_after }));
         }
         if let Some(what) = no_stream(&response) {
-            let message = self.error_body(&mut response.body).await;
+            let message = error_message(&self.error_body(&mut response.body).await);
             return Err(Trouble::Lasting(Stopped::failed(format!(
                 "the model answered with {what}, not with a stream: {message}"
             ))));
@@ -78,7 +89,7 @@ impl Agent {
     }
 
     /// What an error body says, as far as it can be read: the status is the failure, not the body.
-    async fn error_body(&self, body: &mut BodyStream) -> String {
+    async fn error_body(&self, body: &mut BodyStream) -> BytesMut {
         let mut read = BytesMut::new();
         while read.len() < ERROR_BODY_BYTES {
             match self.unless_stalled(body.next()).await {
@@ -87,7 +98,7 @@ impl Agent {
             }
         }
         read.truncate(ERROR_BODY_BYTES);
-        error_message(&read)
+        read
     }
 
     async fn unless_stalled<T>(&self, wait: impl Future<Output = T>) -> Result<T, Trouble> {

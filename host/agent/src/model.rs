@@ -58,7 +58,7 @@ impl Protocol {
     pub fn wire(self) -> Box<dyn Wire> {
         match self {
             Protocol::Anthropic => Box::new(anthropic::Anthropic),
-            Protocol::OpenAi => Box::new(openai::OpenAi),
+            Protocol::OpenAi => Box::<openai::OpenAi>::default(),
             Protocol::Ollama => Box::new(ollama::Ollama),
         }
     }
@@ -108,6 +108,12 @@ pub trait Wire: Send + Sync {
     /// The request's JSON. Equal prompts give equal bytes; a prompt with one more step begins with the same tools,
     /// system text and messages, so that the provider's prompt cache hits.
     fn body(&self, prompt: &Prompt<'_>) -> Vec<u8>;
+
+    /// The same request in the form that an error answer asks for, where the wire knows one; `None`: the error stands. Asked
+    /// after each error; later bodies of this wire have that form from the beginning.
+    fn amended(&self, _status: u16, _error: &[u8], _sent: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
 
     /// A decoder for one answer.
     fn decoder(&self) -> Box<dyn Decoder>;

@@ -111,6 +111,8 @@ pub async fn serve(
     let _lock = home.lock()?;
     let audit = AuditLog::open(&home.audit())?;
     let store = Arc::new(Store::open(&home.database(), config.durability, audit, Arc::default())?);
+    let upstreams = config.upstreams.clone();
+    store.redact_with(move || upstreams.redactor());
     let supervisor = Supervisor::new(home.clone(), store, config.jails, config.prepare, config.upstreams.clone());
     let listener = listen(&home)?;
     let (closing, mut closed) = watch::channel(false);

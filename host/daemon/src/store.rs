@@ -14,7 +14,7 @@ mod record;
 mod writer;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -24,6 +24,8 @@ pub use events::{MAX_EVENT_BODY, NewEvent, StoredEvent};
 pub use executions::{ExecutionRow, NewExecution};
 pub use journal::{EntryKind, MAX_RUNNER_BYTES, NewEntry, StoredEntry};
 pub use record::{DenialRow, FileRow, Observer, Usage};
+
+use stigmer_secrets::Redactor;
 
 use crate::audit::AuditLog;
 use crate::events::Publisher;
@@ -46,7 +48,11 @@ pub struct Store {
     readers: Readers,
     audit: Arc<Mutex<AuditLog>>,
     publisher: Arc<Publisher>,
+    secrets: OnceLock<Secrets>,
 }
+
+/// Gives the redactor of this moment: keys come and go while the daemon runs.
+type Secrets = Box<dyn Fn() -> Redactor + Send + Sync>;
 
 /// Why the store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -139,7 +145,18 @@ impl Store {
             writer: Writer::start(connection),
             audit: Arc::new(Mutex::new(audit)),
             publisher,
+            secrets: OnceLock::new(),
         })
+    }
+
+    /// Takes the secrets that `redactor` knows out of everything that is stored from now on: events, journal, outcomes,
+    /// denials and their audit rows. Only the first call counts.
+    pub fn redact_with(&self, redactor: impl Fn() -> Redactor + Send + Sync + 'static) {
+        self.secrets.get_or_init(|| Box::new(redactor));
+    }
+
+    fn redactor(&self) -> Redactor {
+        self.secrets.get().map(|redactor| redactor()).unwrap_or_default()
     }
 
     /// Where the store announces what it has committed.

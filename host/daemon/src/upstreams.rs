@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures::{StreamExt, stream};
 use stigmer_egress::EgressError;
 use stigmer_policy::{Policy, Rule};
-use stigmer_secrets::{SecretName, SecretValue};
+use stigmer_secrets::{Redactor, SecretName, SecretValue};
 
 use crate::ExecutionId;
 use crate::api::runner::{
@@ -55,8 +55,9 @@ impl GatewayUpstreams {
             });
             parsed.transpose()
         };
-        let key = self.kept(&request.provider).map(|kept| kept.value);
-        match request.provider.as_str() {
+        let kept = self.kept(&request.provider);
+        let key = kept.as_ref().map(|kept| Arc::clone(&kept.value));
+        let provider = match request.provider.as_str() {
             "anthropic" => Ok(Provider::anthropic(base("ANTHROPIC_BASE_URL")?, key)),
             "openai" => Ok(Provider::openai(base("OPENAI_BASE_URL")?, key)),
             "ollama" => Ok(Provider::ollama(base("OLLAMA_BASE_URL")?)),
@@ -65,7 +66,11 @@ impl GatewayUpstreams {
                 None => Err(UpstreamError::Invalid("`openai-compatible` needs OPENAI_BASE_URL".to_owned())),
             },
             other => Err(UpstreamError::Invalid(format!("there is no provider `{other}`"))),
-        }
+        };
+        provider.map(|provider| match kept {
+            Some(kept) => provider.with_key_from(kept.origin),
+            None => provider,
+        })
     }
 }
 
@@ -153,6 +158,10 @@ impl Upstreams for GatewayUpstreams {
     fn secrets(&self) -> Vec<(String, String)> {
         let secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
         secrets.iter().map(|(name, kept)| (name.clone(), kept.origin.clone())).collect()
+    }
+
+    fn redactor(&self) -> Redactor {
+        self.gateway.redactor()
     }
 
     fn delete_secret(&self, name: &str) -> bool {

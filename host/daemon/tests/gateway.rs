@@ -1,6 +1,7 @@
 //! The model gateway against a local server.
 
 mod gateway {
+    mod fixtures;
     mod script;
     mod wires;
 
@@ -70,7 +71,12 @@ mod gateway {
         while let Some(piece) = body.next().await {
             match piece {
                 Ok(piece) => seen.extend_from_slice(&piece),
-                Err(error) => return Err((String::from_utf8(seen).unwrap(), error)),
+                Err(error) => {
+                    // A cut may fall inside a character.
+                    let whole = std::str::from_utf8(&seen).map_or_else(|error| error.valid_up_to(), str::len);
+                    seen.truncate(whole);
+                    return Err((String::from_utf8(seen).unwrap(), error));
+                }
             }
         }
         Ok(String::from_utf8(seen).unwrap())

@@ -1,6 +1,6 @@
 //! Anthropic Messages, version 2023-06-01.
 //!
-//! Source: platform.claude.com/docs/en/api/messages, `…/build-with-claude/streaming`, `…/prompt-caching`, from memory; not yet held against the pages.
+//! Source: platform.claude.com/docs/en/api/messages, `…/build-with-claude/streaming`, `…/prompt-caching`, and the types of its SDK; each fixture says what it was held against.
 
 use serde_json::{Value, json};
 

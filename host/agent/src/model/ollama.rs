@@ -1,6 +1,6 @@
 //! Ollama's own chat API: one JSON object a line.
 //!
-//! Source: docs.ollama.com/api/chat, `…/api/streaming`, `…/capabilities/tool-calling`, from memory; not yet held against the pages.
+//! Source: docs.ollama.com/api/chat, `…/api/streaming`, `…/capabilities/tool-calling`, by way of the types of its client; each fixture says what it was held against.
 
 use serde_json::{Value, json};
 

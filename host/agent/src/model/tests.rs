@@ -55,7 +55,7 @@ pub(crate) const FIXTURES: &[Fixture] = &[
         text: include_str!("fixtures/openai-text.sse"),
         answer: || Answer {
             message: json!({ "role": "assistant", "content": "Grüße 漢!" }),
-            usage: Usage { input: 19, output: 10, cache_read: 100, cache_write: 0 },
+            usage: Usage { input: 15, output: 10, cache_read: 100, cache_write: 4 },
             stop: Stop::End,
         },
     },

@@ -21,7 +21,12 @@ use crate::id::ExecutionId;
 pub const SCRIPT: &str = "script";
 
 /// Headers of an answer that a runner is given.
-const HANDED_ON: &[&str] = &["content-type", "retry-after", "request-id", "x-request-id"];
+const HANDED_ON: &[&str] =
+    &["content-type", "date", "retry-after", "retry-after-ms", "x-should-retry", "request-id", "x-request-id"];
+
+/// Headers of ours on an error status: what the runner cannot know and the person wants to. Origins are names of variables
+/// and places, never values.
+const OURS: [&str; 3] = ["stigmer-provider", "stigmer-model", "stigmer-key-from"];
 
 /// What an execution's calls are held to.
 #[derive(Debug)]
@@ -158,10 +163,14 @@ impl Gateway {
             let value = response.headers().get(*name)?.to_str().ok()?;
             Some(((*name).to_owned(), redactor.text(value).into_owned()))
         };
-        let headers: Vec<_> = HANDED_ON.iter().filter_map(text).collect();
+        let mut headers: Vec<_> = HANDED_ON.iter().filter_map(text).collect();
         let (status, good) = (response.status().as_u16(), response.status().is_success());
         let meter = good.then(|| Meter::new(is_streamed(&headers), request_bytes));
         if !good {
+            let ours = [Some(call.provider.as_str()), Some(call.model.as_str()), provider.key_from()];
+            let named =
+                OURS.into_iter().zip(ours).filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
+            headers.extend(named);
             turn.refund();
         }
         let source = Source::Provider(response.into_body());

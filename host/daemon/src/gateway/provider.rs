@@ -114,6 +114,7 @@ pub struct Provider {
     typed: bool,
     wants_key: bool,
     key: Option<Arc<SecretValue>>,
+    key_from: Option<String>,
 }
 
 impl Provider {
@@ -145,7 +146,7 @@ impl Provider {
     fn built(name: &str, wire: Wire, base: Option<Endpoint>, own: &str, key: Option<Arc<SecretValue>>) -> Self {
         let typed = base.is_some();
         let endpoint = base.unwrap_or_else(|| Endpoint::parse(own).expect("the providers' own base URLs are URLs"));
-        Provider { name: name.to_owned(), wire, endpoint, typed, wants_key: true, key }
+        Provider { name: name.to_owned(), wire, endpoint, typed, wants_key: true, key, key_from: None }
     }
 
     /// The name that executions use.
@@ -170,6 +171,18 @@ impl Provider {
     #[must_use]
     pub fn needs_key(&self) -> bool {
         self.wants_key && self.key.is_none()
+    }
+
+    /// The same, saying where its key came from: shown when the provider refuses it.
+    #[must_use]
+    pub fn with_key_from(mut self, origin: impl Into<String>) -> Self {
+        self.key_from = Some(origin.into());
+        self
+    }
+
+    /// Where the key came from, when there is one.
+    pub(super) fn key_from(&self) -> Option<&str> {
+        self.key_from.as_deref().filter(|_| self.key.is_some())
     }
 
     /// The key, for the redactor.

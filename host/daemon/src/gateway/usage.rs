@@ -72,6 +72,8 @@ struct Usage {
 struct PromptDetails {
     #[serde(default)]
     cached_tokens: Option<u64>,
+    #[serde(default)]
+    cache_write_tokens: Option<u64>,
 }
 
 impl Meter {
@@ -142,10 +144,13 @@ impl Meter {
     /// Later numbers replace earlier ones: providers report running totals.
     fn take(&mut self, usage: Usage) {
         let seen = self.seen.get_or_insert_default();
-        let cached = usage.prompt_tokens_details.and_then(|details| details.cached_tokens).unwrap_or(0);
+        let details = usage.prompt_tokens_details;
+        let cached = details.as_ref().and_then(|details| details.cached_tokens).unwrap_or(0);
+        let written = details.and_then(|details| details.cache_write_tokens).unwrap_or(0);
         if let Some(prompt) = usage.prompt_tokens {
-            seen.input = prompt.saturating_sub(cached);
-            seen.cache_read = cached;
+            // Both are parts of the prompt's count.
+            seen.input = prompt.saturating_sub(cached).saturating_sub(written);
+            (seen.cache_read, seen.cache_write) = (cached, written);
         }
         seen.output = usage.completion_tokens.or(usage.output_tokens).unwrap_or(seen.output);
         seen.input = usage.input_tokens.unwrap_or(seen.input);
@@ -167,7 +172,7 @@ mod tests {
     const OPENAI: &str = concat!(
         "data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}],\"usage\":null}\n\n",
         "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":30,\"completion_tokens\":4,",
-        "\"prompt_tokens_details\":{\"cached_tokens\":10}}}\n\ndata: [DONE]\n\n"
+        "\"prompt_tokens_details\":{\"cached_tokens\":10,\"cache_write_tokens\":5}}}\n\ndata: [DONE]\n\n"
     );
     const OLLAMA: &str = concat!(
         "{\"message\":{\"role\":\"assistant\",\"content\":\"x\"},\"done\":false}\n",
@@ -182,7 +187,7 @@ mod tests {
             output,
             ..Spent::default()
         };
-        [(ANTHROPIC, spent(25, 3, 7, 15)), (OPENAI, spent(20, 10, 0, 4)), (OLLAMA, spent(26, 0, 0, 12))]
+        [(ANTHROPIC, spent(25, 3, 7, 15)), (OPENAI, spent(15, 10, 5, 4)), (OLLAMA, spent(26, 0, 0, 12))]
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! Events: deltas with a sequence number, appended and never changed.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use rusqlite::{Connection, params};
+use stigmer_secrets::Redactor;
 
 use super::{Store, StoreError};
 use crate::id::{ExecutionId, now_ms};
@@ -51,6 +54,22 @@ pub struct StoredEvent {
     pub event: NewEvent,
 }
 
+/// The events without secrets. What stands for one is safe inside JSON, and may be longer than a short key: a body that it
+/// makes too long is refused like any other.
+pub(super) fn cleaned(redactor: &Redactor, mut events: Vec<NewEvent>) -> Vec<NewEvent> {
+    for event in &mut events {
+        event.body = clean(redactor, &event.body);
+    }
+    events
+}
+
+pub(super) fn clean(redactor: &Redactor, body: &Bytes) -> Bytes {
+    match redactor.bytes(body) {
+        Cow::Borrowed(_) => body.clone(),
+        Cow::Owned(cleaned) => cleaned.into(),
+    }
+}
+
 /// Appends and gives the number of the last one, or of the last before when `events` is empty.
 pub(super) fn insert(connection: &Connection, execution: &str, events: &[NewEvent]) -> Result<u64, StoreError> {
     let mut seq: i64 =
@@ -75,6 +94,7 @@ impl Store {
     /// [`StoreError::NoExecution`]; [`StoreError::TooMuch`] for a body that is too long.
     pub async fn append_events(&self, execution: &ExecutionId, events: Vec<NewEvent>) -> Result<u64, StoreError> {
         let id = execution.clone();
+        let events = cleaned(&self.redactor(), events);
         self.write_for(execution, move |connection| insert(connection, id.as_str(), &events)).await
     }
 

@@ -208,7 +208,9 @@ impl Store {
         attempt: u32,
         events: Vec<NewEvent>,
     ) -> Result<(), StoreError> {
-        let id = execution.clone();
+        let (id, redactor) = (execution.clone(), self.redactor());
+        let reason = redactor.text(&reason).into_owned();
+        let events = events::cleaned(&redactor, events);
         self.write_for(execution, move |connection| {
             let changed = connection.execute(
                 "UPDATE executions SET state = ?2, reason = ?3, attempt = ?4 WHERE id = ?1 AND state <> 'ended'",
@@ -234,7 +236,8 @@ impl Store {
         reason: String,
         text: String,
     ) -> Result<(), StoreError> {
-        let id = execution.clone();
+        let (id, redactor) = (execution.clone(), self.redactor());
+        let (reason, text) = (redactor.text(&reason).into_owned(), redactor.text(&text).into_owned());
         self.write_for(execution, move |connection| {
             let changed = connection.execute(
                 "UPDATE executions SET state = 'ended', outcome = ?2, reason = ?3, text = ?4, ended_ms = ?5,

@@ -155,7 +155,12 @@ impl Store {
         entries: Vec<NewEntry>,
         events: Vec<NewEvent>,
     ) -> Result<Vec<u64>, StoreError> {
-        let id = execution.clone();
+        let (id, redactor) = (execution.clone(), self.redactor());
+        let mut entries = entries;
+        for entry in &mut entries {
+            entry.body = events::clean(&redactor, &entry.body);
+        }
+        let events = events::cleaned(&redactor, events);
         self.write_for(execution, move |connection| append(connection, id.as_str(), &entries, &events)).await
     }
 

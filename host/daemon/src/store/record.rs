@@ -123,6 +123,8 @@ impl Store {
         call: &str,
     ) -> Result<(), StoreError> {
         let id = execution.clone();
+        let redactor = self.redactor();
+        let clip = |text: &str| clip(&redactor.text(text));
         let (rule, mut subject, reason) = (denial.rule.name(), clip(&denial.subject), clip(&denial.reason));
         let grant = clip(denial.grant.as_deref().unwrap_or_default());
         let wall = wall.map_or("", Wall::name);

@@ -84,6 +84,44 @@ async fn what_was_stored_is_there_after_reopening() {
 }
 
 #[tokio::test]
+async fn known_secrets_are_stored_nowhere_and_everything_else_is() {
+    const KEY: &str = "sk-canary+7f3a/91c2";
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let key = stigmer_secrets::SecretValue::new(KEY).unwrap();
+    store.redact_with(move || stigmer_secrets::Redactor::new([&key]));
+    let id = create(&store).await;
+    let said = format!("bad key {KEY}, sk-canary%2B7f3a%2F91c2");
+    let body = serde_json::json!({ "text": said }).to_string();
+    // Twice: a repeated entry is still the same one.
+    for _ in 0..2 {
+        assert_eq!(store.append(&id, vec![entry("a", &body)], vec![event(&said)]).await.unwrap(), [1]);
+    }
+    store.append_events(&id, vec![event(&said)]).await.unwrap();
+    store.set_state(&id, "running", said.clone(), 1, vec![event(&said)]).await.unwrap();
+    let denial = stigmer_policy::Denial {
+        rule: stigmer_policy::Rule::OutsideRoots,
+        subject: said.clone(),
+        reason: said.clone(),
+        grant: Some(said.clone()),
+    };
+    store.deny(&id, &denial, Observer::Runner, None, "").await.unwrap();
+    store.end(&id, Outcome::Failed, said.clone(), said.clone()).await.unwrap();
+    let events = store.events_after(&id, 0).await.unwrap();
+    let texts = events.iter().filter(|stored| stored.event.body == event("bad key [redacted], [redacted]").body);
+    assert_eq!(texts.count(), 3, "{events:?}");
+    assert_eq!(
+        store.journal_after(&id, 0).await.unwrap()[0].entry.body,
+        body.replace(&said, "bad key [redacted], [redacted]")
+    );
+    drop(store);
+    for file in std::fs::read_dir(folder.path()).unwrap() {
+        let bytes = std::fs::read(file.unwrap().path()).unwrap();
+        assert!(!bytes.windows(6).any(|window| window == b"canary"));
+    }
+}
+
+#[tokio::test]
 async fn repeating_an_append_changes_nothing_and_another_content_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use stigmer_policy::{Level, Policy};
+use stigmer_secrets::Redactor;
 
 use crate::ExecutionId;
 use crate::api::runner::{ExecutionWork, Model, PluginHttp};
@@ -78,6 +79,10 @@ pub trait Upstreams: Send + Sync + 'static {
     fn set_secret(&self, name: &str, value: &str, origin: &str) -> Result<(), SecretError>;
     /// Names of the kept secrets, with their origin; never a value.
     fn secrets(&self) -> Vec<(String, String)>;
+    /// Takes the secrets that are kept now out of what is written.
+    fn redactor(&self) -> Redactor {
+        Redactor::default()
+    }
     /// Forgets a secret; whether there was one.
     fn delete_secret(&self, name: &str) -> bool;
     /// The providers that are set up.

@@ -125,6 +125,25 @@ async fn error_statuses_pass_with_retry_after_and_cost_no_turn() {
 }
 
 #[tokio::test]
+async fn a_refusal_says_whom_was_asked_and_where_the_key_came_from() {
+    let answers = vec![Answer::status(401, None).header("x-should-retry", "false"), Answer::events(ANTHROPIC)];
+    let (_server, provider) = anthropic(answers).await;
+    let gateway = gateway(Some(provider.with_key_from("environment variable `ANTHROPIC_API_KEY`")), Limits::default());
+    let id = open(&gateway, "anthropic", 5, None, None);
+    let reply = gateway.call(call(&id, "anthropic", "/v1/messages")).await.unwrap();
+    for (name, value) in [
+        ("x-should-retry", "false"),
+        ("stigmer-provider", "anthropic"),
+        ("stigmer-model", "m-1"),
+        ("stigmer-key-from", "environment variable `ANTHROPIC_API_KEY`"),
+    ] {
+        assert!(reply.headers.contains(&(name.to_owned(), value.to_owned())), "{name}: {:?}", reply.headers);
+    }
+    let reply = gateway.call(call(&id, "anthropic", "/v1/messages")).await.unwrap();
+    assert!(reply.headers.iter().all(|(name, _)| !name.starts_with("stigmer-")), "{:?}", reply.headers);
+}
+
+#[tokio::test]
 async fn a_cut_stream_and_a_stalled_one_are_errors_and_cost_no_turn() {
     let cut = ANTHROPIC.find("event: message_delta").unwrap();
     let faults = [Fault::Close(cut), Fault::Stall(cut), Fault::None];

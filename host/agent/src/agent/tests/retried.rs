@@ -52,6 +52,37 @@ async fn retry_after_is_obeyed_up_to_its_bound_and_reported_above() {
 }
 
 #[tokio::test]
+async fn a_pause_is_obeyed_in_each_of_its_spellings() {
+    for (headers, sleeps) in [
+        (&[("retry-after-ms", "2500")][..], [2]),
+        (&[("retry-after", "Fri, 31 Dec 1999 23:59:59 GMT"), ("date", "Fri, 31 Dec 1999 23:59:29 GMT")], [30]),
+    ] {
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let bench = Bench::new([Reply::Http { status: 429, headers, chunks: vec![], stalls: false }, saying("Done.")]);
+        assert_eq!(bench.run().await.outcome, completed("Done."));
+        assert_eq!(bench.sleeps(), sleeps);
+    }
+}
+
+#[tokio::test]
+async fn tools_that_are_refused_beside_reasoning_are_sent_again_without_it_and_at_once() {
+    let refused =
+        br#"{"error":{"message":"Function tools with reasoning_effort are not supported","param":"reasoning_effort"}}"#;
+    let refused =
+        || Reply::Http { status: 400, headers: vec![], chunks: vec![Ok(Bytes::from_static(refused))], stalls: false };
+    let said = Bytes::from_static(
+        b"data: {\"choices\":[{\"delta\":{\"content\":\"Done.\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n",
+    );
+    let mut bench = Bench::new([refused(), Reply::ok(said)]);
+    bench.task.protocol = crate::model::Protocol::OpenAi;
+    assert_eq!(bench.run().await.outcome, completed("Done."));
+    assert!(bench.sleeps().is_empty());
+    let mut bench = Bench::new([refused(), refused()]);
+    bench.task.protocol = crate::model::Protocol::OpenAi;
+    assert!(matches!(bench.run().await.outcome, Outcome::Failed { .. }), "a second refusal stands");
+}
+
+#[tokio::test]
 async fn a_stream_cut_broken_or_silent_is_tried_again_and_leaves_no_half_answer() {
     let whole = turn("Done.", &[], "end_turn");
     let half = || whole.slice(..whole.len() / 2);

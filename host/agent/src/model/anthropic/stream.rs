@@ -47,7 +47,8 @@ impl Decoder for Stream {
         let stop = match self.stop.as_deref() {
             Some("end_turn" | "stop_sequence") => Stop::End,
             Some("tool_use") => Stop::Tools,
-            Some("max_tokens") => Stop::Length,
+            // An answer that filled the context cannot go on; the loop asks, and the provider then says that it is too long.
+            Some("max_tokens" | "model_context_window_exceeded") => Stop::Length,
             Some("refusal") => Stop::Refusal,
             Some(other) => Stop::Other(other.to_owned()),
             None => return Err(AnswerError::Malformed("the message has no stop reason".to_owned())),

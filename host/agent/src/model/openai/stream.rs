@@ -145,11 +145,13 @@ impl Stream {
 
     fn count(&mut self, usage: &Value) {
         let cached = usage["prompt_tokens_details"]["cached_tokens"].as_u64().unwrap_or_default();
+        let written = usage["prompt_tokens_details"]["cache_write_tokens"].as_u64().unwrap_or_default();
         self.usage = Usage {
-            input: usage["prompt_tokens"].as_u64().unwrap_or_default().saturating_sub(cached),
+            // Both are parts of the prompt's count.
+            input: usage["prompt_tokens"].as_u64().unwrap_or_default().saturating_sub(cached).saturating_sub(written),
             output: usage["completion_tokens"].as_u64().unwrap_or_default(),
             cache_read: cached,
-            cache_write: 0,
+            cache_write: written,
         };
     }
 }

@@ -151,6 +151,8 @@ fn stop_reasons_are_told_apart() {
     for (protocol, stream, stop) in [
         (Protocol::Anthropic, anthropic("stop_sequence"), Stop::End),
         (Protocol::Anthropic, anthropic("refusal"), Stop::Refusal),
+        (Protocol::Anthropic, anthropic("max_tokens"), Stop::Length),
+        (Protocol::Anthropic, anthropic("model_context_window_exceeded"), Stop::Length),
         (Protocol::Anthropic, anthropic("pause_turn"), Stop::Other("pause_turn".to_owned())),
         (Protocol::OpenAi, openai("stop"), Stop::End),
         (Protocol::OpenAi, openai("content_filter"), Stop::Refusal),

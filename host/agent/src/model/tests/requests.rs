@@ -102,6 +102,30 @@ fn results_name_their_calls() {
 }
 
 #[test]
+fn a_model_that_takes_tools_only_without_reasoning_is_asked_so_from_then_on() {
+    const REFUSED: &[u8] = br#"{"error":{"message":"Function tools with reasoning_effort are not supported for m in /v1/chat/completions.","type":"invalid_request_error","param":"reasoning_effort","code":null}}"#;
+    let round = Round { message: "hello".to_owned(), steps: vec![] };
+    let tools = tools();
+    let prompt = Prompt { model: "m", system: "s", tools: &tools, earlier: &[], round: &round };
+    let wire = Protocol::OpenAi.wire();
+    let first = wire.body(&prompt);
+    assert!(!String::from_utf8_lossy(&first).contains("reasoning_effort"), "compatible servers may not know the field");
+    assert_eq!(wire.amended(429, REFUSED, &first), None);
+    assert_eq!(wire.amended(400, br#"{"error":{"message":"m","param":"messages"}}"#, &first), None);
+    let amended: Value = serde_json::from_slice(&wire.amended(400, REFUSED, &first).unwrap()).unwrap();
+    let mut expected: Value = serde_json::from_slice(&first).unwrap();
+    expected["reasoning_effort"] = json!("none");
+    assert_eq!(amended, expected);
+    let second = wire.body(&prompt);
+    assert_eq!(serde_json::from_slice::<Value>(&second).unwrap(), expected);
+    assert_eq!(wire.amended(400, REFUSED, &second), None, "only once");
+    for protocol in [Protocol::Anthropic, Protocol::Ollama] {
+        let wire = protocol.wire();
+        assert_eq!(wire.amended(400, REFUSED, &wire.body(&prompt)), None);
+    }
+}
+
+#[test]
 fn without_tools_none_are_named() {
     for protocol in PROTOCOLS {
         assert!(!body(protocol, &[], &[]).contains("tools"), "{protocol:?}");
