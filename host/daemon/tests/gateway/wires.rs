@@ -125,6 +125,18 @@ async fn error_statuses_pass_with_retry_after_and_cost_no_turn() {
 }
 
 #[tokio::test]
+async fn a_redirect_is_handed_on_and_never_followed_with_the_key() {
+    let elsewhere = ModelServer::start([Answer::events(ANTHROPIC)]).await.unwrap();
+    let away = Answer::status(307, None).header("location", &format!("{}/v1/messages", elsewhere.url()));
+    let (server, provider) = anthropic(vec![away, Answer::events(ANTHROPIC)]).await;
+    let gateway = gateway(Some(provider), Limits::default());
+    let id = open(&gateway, "anthropic", 5, None, None);
+    assert_eq!(gateway.call(call(&id, "anthropic", "/v1/messages")).await.unwrap().status, 307);
+    assert_eq!(gateway.call(call(&id, "anthropic", "/v1/messages")).await.unwrap().status, 200);
+    assert_eq!((server.asked().len(), elsewhere.asked().len()), (2, 0));
+}
+
+#[tokio::test]
 async fn a_refusal_says_whom_was_asked_and_where_the_key_came_from() {
     let answers = vec![Answer::status(401, None).header("x-should-retry", "false"), Answer::events(ANTHROPIC)];
     let (_server, provider) = anthropic(answers).await;

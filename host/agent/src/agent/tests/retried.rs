@@ -73,11 +73,11 @@ async fn tools_that_are_refused_beside_reasoning_are_sent_again_without_it_and_a
     let said = Bytes::from_static(
         b"data: {\"choices\":[{\"delta\":{\"content\":\"Done.\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n",
     );
-    let mut bench = Bench::new([refused(), Reply::ok(said)]);
+    let mut bench = Bench::new([refused(), Reply::ok(said)]).tool(echo());
     bench.task.protocol = crate::model::Protocol::OpenAi;
     assert_eq!(bench.run().await.outcome, completed("Done."));
     assert!(bench.sleeps().is_empty());
-    let mut bench = Bench::new([refused(), refused()]);
+    let mut bench = Bench::new([refused(), refused()]).tool(echo());
     bench.task.protocol = crate::model::Protocol::OpenAi;
     assert!(matches!(bench.run().await.outcome, Outcome::Failed { .. }), "a second refusal stands");
 }
