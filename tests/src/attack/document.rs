@@ -94,6 +94,9 @@ pub struct Step {
     /// Where its promise is open the act must work, so that the table claims no less than what is there.
     #[serde(default)]
     pub works_when_open: bool,
+    /// Not let loose where nothing would end it: the machine that runs the tests is the person's.
+    #[serde(default)]
+    pub only_when_prevented: bool,
     /// The script as a whole may end with 0 though the act in it failed.
     #[serde(default)]
     pub may_exit_well: bool,

@@ -16,8 +16,30 @@ const ROUNDS: usize = 1_000;
 /// Rounds of a race when there is time.
 const LONG_ROUNDS: usize = 10_000;
 
-/// What a verb answered: what it gave, or the rule of its denial and its case.
-pub(super) type Outcome = Result<String, (Option<String>, String)>;
+/// What a verb answered.
+pub(super) type Outcome = Result<String, Refusal>;
+
+/// Why a verb did nothing.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    /// The rule, where it was the policy that refused.
+    pub(super) rule: Option<String>,
+    pub(super) case: String,
+    /// The message, and the advice beside it.
+    pub(super) words: String,
+}
+
+/// Every verb's error has these; no trait of the product names them.
+macro_rules! refusal {
+    ($error:expr) => {{
+        let error = $error;
+        Refusal {
+            rule: error.denial().map(|denial| denial.rule.name().to_owned()),
+            case: error.case().to_owned(),
+            words: format!("{error}\n{}", error.hint().unwrap_or_default()),
+        }
+    }};
+}
 
 /// The verbs over one policy's roots, and the step that says what is asked of them.
 pub(super) struct FileTool<'a> {
@@ -35,30 +57,29 @@ impl FileTool<'_> {
     fn verb(&self, roots: &Roots) -> Outcome {
         let path = match JailPath::from_base(&self.workspace(), self.path()) {
             Ok(path) => path,
-            Err(error) => return Err((None, error.to_string())),
+            Err(error) => return Err(Refusal { rule: None, case: error.to_string(), words: error.to_string() }),
         };
-        let rule = |denial: Option<&stigmer_policy::Denial>| denial.map(|denial| denial.rule.name().to_owned());
         let content = (self.fill)(&self.step.content);
         match self.step.verb.as_deref().expect("a file-tool step names a verb") {
             "read" => match roots.read(&path, ReadOptions::default()) {
                 Ok(read) => Ok(String::from_utf8_lossy(&read.bytes).into_owned()),
-                Err(error) => Err((rule(error.denial()), error.case().to_owned())),
+                Err(error) => Err(refusal!(error)),
             },
             "put" => match roots.put(&path, &mut content.as_bytes(), PutOptions::default()) {
                 Ok(change) => Ok(format!("{change:?}")),
-                Err(error) => Err((rule(error.denial()), error.case().to_owned())),
+                Err(error) => Err(refusal!(error)),
             },
             "delete" => match roots.delete(&path, true) {
                 Ok(removal) => Ok(format!("{removal:?}")),
-                Err(error) => Err((rule(error.denial()), error.case().to_owned())),
+                Err(error) => Err(refusal!(error)),
             },
             "ls" => match roots.ls(&path, 100) {
                 Ok(listing) => Ok(format!("{listing:?}")),
-                Err(error) => Err((rule(error.denial()), error.case().to_owned())),
+                Err(error) => Err(refusal!(error)),
             },
             "grep" => match roots.grep(&path, &content, GrepOptions { regex: true, ..GrepOptions::default() }) {
                 Ok(grepped) => Ok(format!("{} matches: {grepped:?}", grepped.matches.len())),
-                Err(error) => Err((rule(error.denial()), error.case().to_owned())),
+                Err(error) => Err(refusal!(error)),
             },
             other => panic!("no verb `{other}`"),
         }
@@ -97,8 +118,8 @@ impl FileTool<'_> {
                         assert!(!text.contains(CANARY), "round {round}: a secret came out: {text}");
                         worked += 1;
                     }
-                    Err((_, case)) => {
-                        assert!(self.step.cases.contains(&case), "round {round}: case `{case}`");
+                    Err(Refusal { case, words, .. }) => {
+                        assert!(self.step.cases.contains(&case), "round {round}: case `{case}`: {words}");
                         refused += 1;
                     }
                 }
