@@ -43,6 +43,12 @@ pub(crate) fn begin(context: &mut Context, keys: Keys, printer: &Printer) -> Res
         Keys::Find => find(context, &keyring, printer)?,
         Keys::Leave => (None, None),
     };
+    if let Some(typed) = context.settings.get(Key::Workspace).cloned()
+        && let Ok(resolved) = std::path::absolute(&typed.value)
+    {
+        // As typed it would mean something else in another folder.
+        context.settings.set(Key::Workspace, resolved.display().to_string(), typed.origin);
+    }
     let settings = context.settings.all();
     let settings = settings.map(|(row, valued)| (row.name.to_owned(), valued.value.clone(), valued.origin.to_string()));
     let orders = Orders {
@@ -79,19 +85,19 @@ type Found = (Option<FoundKey>, Option<String>);
 
 fn find(context: &mut Context, keyring: &Keyring, printer: &Printer) -> Result<Found, Failure> {
     let person = provider::person_is_there();
-    if let Err(nothing) = provider::settle(context, keyring)? {
+    if let Err(nothing) = provider::settle(context, keyring, printer)? {
         if !person {
             return Ok((None, nothing.hint()));
         }
         // Whoever sits there most likely has a key for the first of the list.
         let Some(key) = provider::ask_key("anthropic", keyring, printer)? else { return Ok((None, nothing.hint())) };
         context.settings.set(Key::Provider, "anthropic".to_owned(), crate::settings::Origin::Default);
-        let settled = provider::settle(context, keyring)?;
+        let settled = provider::settle(context, keyring, printer)?;
         settled.context("no provider was found")?;
         return Ok((Some(key), None));
     }
     let name = context.settings.value(Key::Provider).unwrap_or_default().to_owned();
-    match provider::stored_key(context, &name, keyring)? {
+    match provider::stored_key(context, &name, keyring, printer)? {
         Some(key) => Ok((Some(key), None)),
         None if !provider::needs_key(&name) => Ok((None, None)),
         None if !person => Err(provider::no_key(&name)),

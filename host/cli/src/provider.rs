@@ -7,8 +7,10 @@ use anyhow::Context as _;
 use stigmer_daemon::gateway::discover::PROVIDERS;
 use stigmer_daemon::gateway::{Endpoint, Facts, NoProvider, choose, ollama_answers};
 use stigmer_egress::{Egress, Proxy, Settings as EgressSettings};
+use stigmer_sandbox::held::HeldSignals;
 use stigmer_secrets::{
-    Ask, Keyring, Origin as KeyOrigin, PromptError, SecretCommand, SecretName, SecretValue, Terminal,
+    Ask, Held, Keyring, KeyringError, Origin as KeyOrigin, PromptError, SecretCommand, SecretName, SecretValue,
+    Terminal,
 };
 
 use crate::client;
@@ -39,7 +41,11 @@ pub(crate) fn needs_key(provider: &str) -> bool {
 /// Chooses provider and model and writes both into the settings with their origin; says why nothing was found otherwise.
 ///
 /// Asks the keyring and a local Ollama only when nothing stronger decides.
-pub(crate) fn settle(context: &mut Context, keyring: &Keyring) -> Result<Result<(), NoProvider>, Failure> {
+pub(crate) fn settle(
+    context: &mut Context,
+    keyring: &Keyring,
+    printer: &Printer,
+) -> Result<Result<(), NoProvider>, Failure> {
     let named = |origin: fn(&Origin) -> bool| {
         let provider = context.settings.get(Key::Provider).filter(|valued| origin(&valued.origin));
         provider.map(|valued| valued.value.clone())
@@ -63,8 +69,14 @@ pub(crate) fn settle(context: &mut Context, keyring: &Keyring) -> Result<Result<
     if !decided && facts.environment_keys.is_empty() {
         for provider in PROVIDERS.iter().filter(|provider| needs_key(provider)) {
             let name = SecretName::new(*provider).context("a provider's name is no name of a secret")?;
-            if matches!(keyring.get(&name), Ok(Some(_))) {
-                facts.keyring_keys.push((*provider).to_owned());
+            match keyring.get(&name) {
+                Ok(Some(_)) => facts.keyring_keys.push((*provider).to_owned()),
+                // That there is none is nothing to speak of as long as no key is missing; that it hangs is.
+                Err(error @ KeyringError::GaveUp { .. }) => {
+                    printer.note(format_args!("the OS keyring is not used: {:#}", anyhow::Error::from(error)));
+                    break;
+                }
+                Ok(None) | Err(_) => {}
             }
         }
         if facts.ollama_named || facts.keyring_keys.is_empty() {
@@ -98,7 +110,12 @@ pub(crate) fn settle(context: &mut Context, keyring: &Keyring) -> Result<Result<
 }
 
 /// The key in the environment, in the keyring, or from `secret_command`; `None` when none of them has it.
-pub(crate) fn stored_key(context: &Context, provider: &str, keyring: &Keyring) -> Result<Option<FoundKey>, Failure> {
+pub(crate) fn stored_key(
+    context: &Context,
+    provider: &str,
+    keyring: &Keyring,
+    printer: &Printer,
+) -> Result<Option<FoundKey>, Failure> {
     let own = OWN_KEYS.iter().find(|(name, _)| *name == provider).map(|(_, variable)| *variable);
     for variable in [Some(ANY_KEY), own].into_iter().flatten() {
         if let Some(text) = context.variable(variable) {
@@ -113,8 +130,10 @@ pub(crate) fn stored_key(context: &Context, provider: &str, keyring: &Keyring) -
     }
     let name =
         SecretName::new(provider).context("the provider's name is no name of a secret").map_err(Failure::usage)?;
-    if let Ok(Some(value)) = keyring.get(&name) {
-        return Ok(Some(FoundKey { value, origin: KeyOrigin::Keyring.to_string() }));
+    match keyring.get(&name) {
+        Ok(Some(value)) => return Ok(Some(FoundKey { value, origin: KeyOrigin::Keyring.to_string() })),
+        Ok(None) => {}
+        Err(error) => printer.note(format_args!("the OS keyring is not used: {:#}", anyhow::Error::from(error))),
     }
     let Some(argv) = &context.document.secret_command else { return Ok(None) };
     let command =
@@ -133,7 +152,7 @@ pub(crate) fn person_is_there() -> bool {
 pub(crate) fn ask_key(provider: &str, keyring: &Keyring, printer: &Printer) -> Result<Option<FoundKey>, Failure> {
     let name =
         SecretName::new(provider).context("the provider's name is no name of a secret").map_err(Failure::usage)?;
-    let value = match Terminal::default().ask(&name, &format!("API key for {provider} (Ctrl-D for none)")) {
+    let value = match terminal().ask(&name, &format!("API key for {provider} (Ctrl-D for none)")) {
         Ok(value) => value,
         Err(PromptError::Cancelled { .. }) => return Ok(None),
         Err(error) => {
@@ -158,6 +177,23 @@ pub(crate) fn ask_key(provider: &str, keyring: &Keyring, printer: &Printer) -> R
         }
     }
     Ok(Some(FoundKey { value, origin: KeyOrigin::Prompt.to_string() }))
+}
+
+/// The person's terminal: signals wait until it shows again what is typed.
+pub(crate) fn terminal() -> Terminal {
+    Terminal::of_process(|numbers| Ok(Box::new(Waiting(HeldSignals::hold(numbers)?))))
+}
+
+struct Waiting(HeldSignals);
+
+impl Held for Waiting {
+    fn fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.0.fd()
+    }
+
+    fn take(&self) -> Vec<i32> {
+        self.0.take()
+    }
 }
 
 /// No key, and nobody to ask for one.

@@ -10,6 +10,7 @@ mod descriptors;
 mod failure;
 pub mod files;
 mod fork;
+pub mod held;
 pub mod inherited;
 pub mod init;
 pub mod jail;

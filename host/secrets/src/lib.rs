@@ -20,6 +20,6 @@ pub use find::{Found, NotFound, Origin, Sources, find};
 pub use harden::{HardenError, harden};
 pub use keyring::{Keyring, KeyringError};
 pub use name::{SecretName, SecretNameError};
-pub use prompt::{Ask, PromptError, Terminal};
+pub use prompt::{Ask, Held, Hold, PromptError, Terminal};
 pub use redact::{RedactStream, Redactor};
 pub use value::{SecretValue, SecretValueError};

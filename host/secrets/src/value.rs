@@ -28,6 +28,9 @@ pub enum SecretValueError {
     /// A NUL byte.
     #[error("the value of the secret holds a NUL byte")]
     Nul,
+    /// Bytes that are no UTF-8.
+    #[error("the value of the secret is no UTF-8 text")]
+    NotText,
 }
 
 impl SecretValue {

@@ -165,12 +165,12 @@ impl Known {
 
 fn find(context: &mut Context, known: &Known, printer: &Printer) -> Result<(String, Option<FoundKey>), Failure> {
     let keyring = Keyring::of_system();
-    if let Err(nothing) = provider::settle(context, &keyring)? {
+    if let Err(nothing) = provider::settle(context, &keyring, printer)? {
         let hint = nothing.hint();
         return Err(Failure::said_no(nothing).hint(hint));
     }
     let name = context.settings.value(Key::Provider).unwrap_or_default().to_owned();
-    if let Some(key) = provider::stored_key(context, &name, &keyring)? {
+    if let Some(key) = provider::stored_key(context, &name, &keyring, printer)? {
         return Ok((name, Some(key)));
     }
     if !provider::needs_key(&name) || known.keys.contains(&name) {

@@ -6,12 +6,13 @@ use std::process::ExitCode;
 use anyhow::{Context, anyhow};
 use stigmer_proto::local::SetSecretRequest;
 use stigmer_secrets::value::MAX_VALUE;
-use stigmer_secrets::{Ask, Keyring, SecretName, SecretValue, Terminal};
+use stigmer_secrets::{Ask, Keyring, SecretName, SecretValue};
 
 use crate::client::{self, failed};
 use crate::failure::Failure;
 use crate::person;
 use crate::printer::Printer;
+use crate::provider;
 
 /// Keeps a key: in the OS keyring where there is one, and in the daemon while it runs
 ///
@@ -30,7 +31,7 @@ impl SetCommand {
         let name =
             SecretName::new(&self.name).context("this cannot be the name of a secret").map_err(Failure::usage)?;
         let value = if std::io::stdin().is_terminal() {
-            Terminal::default().ask(&name, &format!("Key for {name}")).map_err(|error| {
+            provider::terminal().ask(&name, &format!("Key for {name}")).map_err(|error| {
                 let hint = error.hint();
                 Failure::said_no(error).hint(hint)
             })?

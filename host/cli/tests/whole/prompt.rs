@@ -1,12 +1,26 @@
 //! The question for a key, on a terminal of its own: nothing of the key is shown, anywhere.
 
+use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
-use std::process::Stdio;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use rustix::termios::{LocalModes, tcgetattr};
 
 use crate::world::{World, program};
 
 const KEY: &str = "sk-canary-typed-42";
+const QUESTION: &str = "API key for anthropic (Ctrl-D for none): ";
+const START: [&str; 6] = ["local", "start", "--sandbox", "filesystem", "--provider", "anthropic"];
+
+/// A terminal and the program on it.
+struct Session {
+    master: File,
+    child: Child,
+    /// All that a person would have seen.
+    seen: String,
+}
 
 fn terminal() -> (OwnedFd, OwnedFd) {
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -19,42 +33,131 @@ fn terminal() -> (OwnedFd, OwnedFd) {
     (master, slave)
 }
 
-/// The question may be read a moment before the terminal is made quiet; a person takes longer to type.
-fn until_nothing_is_echoed(terminal: &std::fs::File) {
-    let start = std::time::Instant::now();
-    let echoes = || {
-        let modes = rustix::termios::tcgetattr(terminal).unwrap().local_modes;
-        modes.contains(rustix::termios::LocalModes::ECHO)
-    };
-    while echoes() {
-        assert!(start.elapsed() < std::time::Duration::from_secs(10), "the terminal still echoes");
-        std::thread::yield_now();
+impl Session {
+    /// Starts `argv` on a terminal in whose input `early` waits already.
+    fn start(world: &World, argv: &[&str], early: &str) -> Session {
+        let (master, slave) = terminal();
+        let mut master = File::from(master);
+        master.write_all(early.as_bytes()).unwrap();
+        let stdio = || Stdio::from(slave.try_clone().unwrap());
+        // setsid makes the terminal on stdin the controlling one of the new session (util-linux, setsid(1)). It starts
+        // no further process: the child is the program itself.
+        let mut inner = Command::new("setsid");
+        inner.arg("--ctty").args(argv);
+        let template = world.command(&[]);
+        inner.env_clear().envs(template.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        inner.current_dir(world.work());
+        let child = inner.stdin(stdio()).stdout(stdio()).stderr(stdio()).spawn().unwrap();
+        Session { master, child, seen: String::new() }
+    }
+
+    fn program(world: &World, early: &str) -> Session {
+        let program = program();
+        Session::start(world, &[&[program.to_str().unwrap()], START.as_slice()].concat(), early)
+    }
+
+    /// Reads until `mark` was seen `times`; false when the terminal is left before.
+    fn until(&mut self, mark: &str, times: usize) -> bool {
+        let mut piece = [0; 4096];
+        while self.seen.matches(mark).count() < times {
+            // EIO: every holder of the other end is gone.
+            let Ok(count @ 1..) = self.master.read(&mut piece) else { return false };
+            self.seen.push_str(&String::from_utf8_lossy(&piece[..count]));
+        }
+        true
+    }
+
+    fn types(&mut self, keys: &str) {
+        self.master.write_all(keys.as_bytes()).unwrap();
+    }
+
+    fn echoes(&self) -> bool {
+        tcgetattr(&self.master).unwrap().local_modes.contains(LocalModes::ECHO | LocalModes::ICANON)
+    }
+
+    fn ends(mut self) -> (ExitStatus, String) {
+        // Offered only where a keyring works.
+        if self.until("[y/N]", 1) {
+            self.types("n\n");
+        }
+        self.left()
+    }
+
+    /// Waits until nobody is on the terminal any more.
+    fn left(mut self) -> (ExitStatus, String) {
+        self.until("\0 is never printed", 1);
+        println!("{}", self.seen);
+        (self.child.wait().unwrap(), self.seen)
     }
 }
 
-/// The program on a terminal of its own.
-fn on_a_terminal(world: &World, slave: OwnedFd, arguments: &[&str]) -> std::process::Child {
-    let stdio = || Stdio::from(slave.try_clone().unwrap());
-    // setsid makes the terminal on stdin the controlling one of the new session (util-linux, setsid(1)).
-    let mut inner = std::process::Command::new("setsid");
-    inner.args(["--ctty", "--wait", program().to_str().unwrap()]).args(arguments);
-    let template = world.command(&[]);
-    inner.env_clear().envs(template.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    inner.current_dir(world.work());
-    inner.stdin(stdio()).stdout(stdio()).stderr(stdio()).spawn().unwrap()
+#[test]
+fn a_key_pasted_the_moment_the_question_stands_there_is_masked_and_arrives() {
+    let world = World::new();
+    let mut session = Session::program(&world, "");
+    assert!(session.until(QUESTION, 1));
+    session.types(&format!("{KEY}\n"));
+    let (status, seen) = session.ends();
+    assert!(status.success());
+    assert!(!seen.contains("canary") && seen.contains(&"*".repeat(KEY.len())), "{seen}");
+    assert_eq!(world.run(&["secret", "list"]).out, "anthropic  (typed in)\n");
 }
 
-/// Reads until the program is gone; `act` is told all that was seen so far.
-fn watch(master: &mut std::fs::File, mut act: impl FnMut(&str, &mut std::fs::File)) -> String {
-    let mut seen = String::new();
-    let mut piece = [0; 4096];
-    // EIO: every holder of the other end is gone.
-    while let Ok(count @ 1..) = master.read(&mut piece) {
-        seen.push_str(&String::from_utf8_lossy(&piece[..count]));
-        act(&seen, master);
+#[test]
+fn a_paste_that_waited_before_the_question_is_said_and_not_taken() {
+    let world = World::new();
+    let mut session = Session::program(&world, "sk-early\n");
+    assert!(session.until(QUESTION, 1), "{}", session.seen);
+    assert!(session.seen.contains("typed before the question was shown, and is not taken"), "{}", session.seen);
+    let before = session.seen.len();
+    session.types(&format!("{KEY}\n"));
+    let (status, seen) = session.ends();
+    assert!(status.success());
+    let after = &seen[before..];
+    assert!(!after.contains("canary") && !after.contains("early"), "{seen}");
+    assert!(after.contains(&"*".repeat(KEY.len())), "{seen}");
+}
+
+#[test]
+fn a_signal_at_the_question_leaves_the_echo_on() {
+    for signal in [rustix::process::Signal::INT, rustix::process::Signal::TERM] {
+        let world = World::new();
+        let mut session = Session::program(&world, "");
+        assert!(session.until(QUESTION, 1));
+        assert!(!session.echoes());
+        session.types("half");
+        assert!(session.until("****", 1));
+        if signal == rustix::process::Signal::INT {
+            session.types("\u{3}");
+        } else {
+            let pid = rustix::process::Pid::from_raw(i32::try_from(session.child.id()).unwrap()).unwrap();
+            rustix::process::kill_process(pid, signal).unwrap();
+        }
+        let status = session.child.wait().unwrap();
+        assert_eq!(status.signal(), Some(signal.as_raw()), "{status:?}");
+        assert!(session.echoes());
+        assert!(!world.stigmer_home().join("daemon.sock").exists());
     }
-    println!("{seen}");
-    seen
+}
+
+#[test]
+fn a_stop_at_the_question_shows_what_is_typed_and_asks_again() {
+    if !std::path::Path::new("/bin/bash").exists() {
+        println!("skipped: a_stop_at_the_question_shows_what_is_typed_and_asks_again: no bash");
+        return;
+    }
+    let world = World::new();
+    let script = format!("'{}' {}; stty -a; fg; echo code $?", program().display(), START.join(" "));
+    let mut session = Session::start(&world, &["/bin/bash", "-mc", &script], "");
+    assert!(session.until(QUESTION, 1));
+    session.types("sk-half\u{1a}");
+    assert!(session.until(QUESTION, 2), "{}", session.seen);
+    let modes: Vec<_> = session.seen.split_whitespace().collect();
+    assert!(modes.contains(&"echo") && !modes.contains(&"-echo"), "{}", session.seen);
+    session.types(&format!("{KEY}\n"));
+    let (_, seen) = session.ends();
+    assert!(seen.contains("code 0") && !seen.contains("canary"), "{seen}");
+    assert_eq!(world.run(&["secret", "list"]).out, "anthropic  (typed in)\n");
 }
 
 #[test]
@@ -64,47 +167,20 @@ fn a_question_is_answered_here_or_from_elsewhere_while_it_stands() {
     for here in [true, false] {
         let script = world.write("asks.toml", &crate::parked::script(crate::parked::RAN));
         let model = format!("script:{}", script.display());
-        let (master, slave) = terminal();
-        let mut child = on_a_terminal(&world, slave, &["run", "-m", "count", "--model", &model]);
-        let mut answered = false;
-        let seen = watch(&mut std::fs::File::from(master), |seen, master| {
-            if !answered && seen.contains("Run `/bin/sh -c \"echo ran >> ran.txt\"`? [y/N] ") {
-                answered = true;
-                if here {
-                    master.write_all(b"y\n").unwrap();
-                } else {
-                    // Nobody types here any more, and the run goes on all the same.
-                    let newest = crate::parked::until_it_waits(&world);
-                    assert_eq!(world.run(&["execution", "approve", &newest]).code, 0);
-                }
-            }
-        });
-        assert!(child.wait().unwrap().success(), "{seen}");
-        assert!(answered && seen.contains("approved") && seen.contains("Over."), "{seen}");
+        let program = program();
+        let run = [program.to_str().unwrap(), "run", "-m", "count", "--model", &model];
+        let mut session = Session::start(&world, &run, "");
+        assert!(session.until("Run `/bin/sh -c \"echo ran >> ran.txt\"`? [y/N] ", 1), "{}", session.seen);
+        if here {
+            session.types("y\n");
+        } else {
+            // Nobody types here any more, and the run goes on all the same.
+            let newest = crate::parked::until_it_waits(&world);
+            assert_eq!(world.run(&["execution", "approve", &newest]).code, 0);
+        }
+        let (status, seen) = session.left();
+        assert!(status.success(), "{seen}");
+        assert!(seen.contains("approved") && seen.contains("Over."), "{seen}");
     }
     assert_eq!(std::fs::read_to_string(world.work().join("ran.txt")).unwrap(), "ran\nran\n");
-}
-
-#[test]
-fn a_typed_key_is_masked_and_arrives() {
-    let world = World::new();
-    let (master, slave) = terminal();
-    let arguments = ["local", "start", "--sandbox", "filesystem", "--provider", "anthropic"];
-    let mut child = on_a_terminal(&world, slave, &arguments);
-    let (mut typed, mut answered) = (false, false);
-    let seen = watch(&mut std::fs::File::from(master), |seen, master| {
-        if !typed && seen.contains("API key for anthropic") && seen.trim_end().ends_with(':') {
-            typed = true;
-            until_nothing_is_echoed(master);
-            master.write_all(format!("{KEY}\n").as_bytes()).unwrap();
-        }
-        if !answered && seen.contains("[y/N]") {
-            answered = true;
-            master.write_all(b"n\n").unwrap();
-        }
-    });
-    assert!(child.wait().unwrap().success());
-    assert!(typed && !seen.contains("canary"), "{seen}");
-    let listed = world.run(&["secret", "list"]);
-    assert_eq!(listed.out, "anthropic  (typed in)\n");
 }
