@@ -1,5 +1,6 @@
 //! The daemon, as its clients on the command line reach it.
 
+use std::io::Read;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,9 @@ const HINT_METADATA: &str = "stigmer-hint-bin";
 /// Largest answer that is taken, in bytes: a record with every changed file.
 const MAX_ANSWER: usize = 64 << 20;
 
+/// Most bytes of a lock file: a process id and a line end.
+const MAX_LOCK: u64 = 32;
+
 /// Calls of the local contract.
 pub(crate) type Daemon = LocalClient<InterceptedService<Channel, Speaks>>;
 
@@ -41,7 +45,10 @@ pub(crate) fn socket(stigmer_home: &Path) -> PathBuf {
     stigmer_home.join("daemon.sock")
 }
 
-/// Whether somebody listens there, and who, by the kernel's word. Blocks for no longer than connecting takes.
+/// Whether a daemon listens there, and which, by the kernel's word. Blocks for no longer than connecting takes.
+///
+/// # Errors
+/// When somebody else listens there, who is named: whoever is no daemon of this folder is neither asked nor signalled.
 pub(crate) fn listener(socket: &Path) -> Result<Option<rustix::process::Pid>, Failure> {
     match UnixStream::connect(socket) {
         Ok(stream) => {
@@ -56,6 +63,16 @@ pub(crate) fn listener(socket: &Path) -> Result<Option<rustix::process::Pid>, Fa
                 );
                 return Err(Failure::ours(error).hint(Some("name another folder by STIGMER_HOME".to_owned())));
             }
+            if !holds_the_lock(socket, peer.pid) {
+                let error = anyhow::anyhow!(
+                    "`{}` is held by `{}` (pid {}), which is no daemon of this folder",
+                    socket.display(),
+                    program(peer.pid),
+                    peer.pid.as_raw_nonzero()
+                );
+                let hint = "end it, or name another folder by STIGMER_HOME";
+                return Err(Failure::ours(error).hint(Some(hint.to_owned())));
+            }
             Ok(Some(peer.pid))
         }
         Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused) => {
@@ -65,6 +82,23 @@ pub(crate) fn listener(socket: &Path) -> Result<Option<rustix::process::Pid>, Fa
             anyhow::Error::from(error).context(format!("could not connect to `{}`", socket.display())),
         )),
     }
+}
+
+/// Whether `pid` is the daemon of the socket's folder: its lock is taken (flock(2)), and by nobody else.
+#[expect(clippy::disallowed_methods, reason = "the lock in the person's own folder")]
+fn holds_the_lock(socket: &Path, pid: rustix::process::Pid) -> bool {
+    use rustix::fs::{FlockOperation, flock};
+    let Ok(lock) = std::fs::File::open(socket.with_file_name("daemon.lock")) else { return false };
+    let taken = flock(&lock, FlockOperation::NonBlockingLockShared) == Err(rustix::io::Errno::WOULDBLOCK);
+    let written = std::io::read_to_string(lock.take(MAX_LOCK)).unwrap_or_default();
+    taken && written.trim() == pid.as_raw_nonzero().to_string()
+}
+
+/// Name of a process, for people; `?` when it is gone.
+#[expect(clippy::disallowed_methods, reason = "a name from /proc")]
+fn program(pid: rustix::process::Pid) -> String {
+    let name = std::fs::read_to_string(format!("/proc/{}/comm", pid.as_raw_nonzero()));
+    name.map_or_else(|_| "?".to_owned(), |name| name.trim().to_owned())
 }
 
 /// Connects and shakes hands.

@@ -34,6 +34,10 @@ pub(crate) fn stop(stigmer_home: &Path, printer: &Printer) -> Result<Ended, Fail
         Err(rustix::io::Errno::SRCH) => return Ok(Ended::NotRunning),
         Err(errno) => return Err(Failure::ours(anyhow::Error::from(errno).context("could not watch the daemon"))),
     };
+    // Still the one that listens: so the descriptor was opened while the number was its own.
+    if client::listener(&socket)? != Some(pid) {
+        return Err(Failure::said_no(anyhow::anyhow!("the daemon changed while it was to be stopped")));
+    }
     let parked = match ask(&socket) {
         Ok(parked) => parked,
         Err(failure) => {

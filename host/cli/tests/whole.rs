@@ -4,6 +4,10 @@
 
 #[path = "whole/earlier.rs"]
 mod earlier;
+#[path = "whole/faults.rs"]
+mod faults;
+#[path = "whole/keys.rs"]
+mod keys;
 #[path = "whole/lifecycle.rs"]
 mod lifecycle;
 #[path = "whole/parked.rs"]

@@ -22,6 +22,8 @@ fn start_status_and_stop_each_twice() {
         settings.iter().find(|setting| setting["name"] == name).unwrap()["origin"].clone()
     };
     assert_eq!((setting("sandbox"), setting("mode")), ("flag".into(), "default".into()));
+    let shown = world.run(&["local", "status"]).out;
+    assert!(shown.contains("  workspace  [FOLDER]/work (default)\n"), "{shown}");
     let pid = i32::try_from(before["pid"].as_i64().unwrap()).unwrap();
     assert!(alive(pid));
     let said = world.run(&["local", "stop"]);

@@ -1,0 +1,154 @@
+//! Others at the socket, leftovers of a killed daemon, two at once: a clear error, and no process but our own is hurt.
+
+use std::os::unix::net::UnixListener;
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::world::{World, alive};
+
+fn daemon(world: &World) -> i32 {
+    let status: serde_json::Value = serde_json::from_str(&world.run(&["local", "status", "--json"]).out).unwrap();
+    i32::try_from(status["pid"].as_i64().unwrap()).unwrap()
+}
+
+fn nothing_is_left(world: &World) {
+    assert!(!world.stigmer_home().join("daemon.sock").exists());
+    assert_eq!(std::fs::read_dir(world.stigmer_home().join("run")).unwrap().count(), 0);
+}
+
+/// Some process of ours that has nothing to do with a daemon; ended when dropped.
+struct Bystander(Child);
+
+impl Bystander {
+    fn start() -> Bystander {
+        Bystander(Command::new("sleep").arg("300").stdin(Stdio::null()).spawn().unwrap())
+    }
+
+    fn id(&self) -> i32 {
+        i32::try_from(self.0.id()).unwrap()
+    }
+}
+
+impl Drop for Bystander {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+#[test]
+fn whoever_else_holds_the_socket_is_named_and_left_alone() {
+    let world = World::new();
+    std::fs::create_dir(world.stigmer_home()).unwrap();
+    let socket = world.stigmer_home().join("daemon.sock");
+    let held = UnixListener::bind(&socket).unwrap();
+    let own = std::process::id().to_string();
+    let name = std::fs::read_to_string("/proc/self/comm").unwrap();
+    // Even its number in the lock file makes it no daemon: the lock is the truth.
+    for lock in [None, Some(own.as_str())] {
+        if let Some(text) = lock {
+            world.write("home/.stigmer/daemon.lock", text);
+        }
+        for verb in ["start", "stop", "restart", "status"] {
+            let sandbox: &[&str] =
+                if verb == "start" || verb == "restart" { &["--sandbox", "filesystem"] } else { &[] };
+            let said = world.run(&[&["local", verb], sandbox].concat());
+            assert_eq!(said.code, 3, "{verb}");
+            let says = format!("is held by `{}` (pid {own})", name.trim());
+            assert!(said.err.contains(&says) && said.err.contains("STIGMER_HOME"), "{}", said.err);
+        }
+    }
+    drop(held);
+    // The socket file is stale now; the same start is allowed.
+    world.start();
+    assert!(alive(daemon(&world)));
+}
+
+#[test]
+fn after_a_killed_daemon_the_next_starts_and_a_recycled_pid_is_not_signalled() {
+    let world = World::new();
+    world.start();
+    let first = daemon(&world);
+    kill_process(Pid::from_raw(first).unwrap(), Signal::KILL).unwrap();
+    while alive(first) {
+        std::thread::yield_now();
+    }
+    assert!(world.stigmer_home().join("daemon.sock").exists(), "what a killed daemon leaves");
+    let bystander = Bystander::start();
+    world.write("home/.stigmer/daemon.lock", &format!("{}\n", bystander.id()));
+    assert_eq!(world.run(&["local", "stop"]).out, "no daemon was running\n");
+    assert_eq!(world.run(&["local", "status"]).code, 1);
+    world.start();
+    assert_ne!(daemon(&world), first);
+    assert_eq!(world.run(&["local", "stop"]).out, "stopped\n");
+    assert!(alive(bystander.id()));
+    nothing_is_left(&world);
+}
+
+#[test]
+fn of_two_starts_at_once_one_daemon_comes() {
+    let world = World::new();
+    for _ in 0..3 {
+        let start = || {
+            let mut command = world.command(&["local", "start", "--sandbox", "filesystem"]);
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        };
+        let both = [start(), start()].map(|child| child.wait_with_output().unwrap());
+        let codes = both.each_ref().map(|output| output.status.code().unwrap());
+        assert!(codes.contains(&0), "{both:?}");
+        let pid = daemon(&world).to_string();
+        for output in &both {
+            let words = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+            // Whoever came second names the first one, unless it had not written its number yet.
+            assert!(words.contains(&format!("(pid {pid})")) || words.contains("(pid ?)"), "{words}");
+            assert!(output.status.success() || words.contains("another daemon has"), "{words}");
+        }
+        assert_eq!(world.run(&["local", "stop"]).out, "stopped\n");
+        nothing_is_left(&world);
+    }
+}
+
+#[test]
+fn a_stop_during_a_start_leaves_a_daemon_or_none_and_no_half_of_one() {
+    let world = World::new();
+    for _ in 0..3 {
+        let mut start = world.command(&["local", "start", "--sandbox", "filesystem"]);
+        let mut start = start.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        // As often as it goes while the start is under way: before the socket, at it, after it.
+        let mut stopped = false;
+        while start.try_wait().unwrap().is_none() {
+            let said = world.run(&["local", "stop"]);
+            stopped |= said.out.starts_with("stopped");
+        }
+        let ready = start.wait().unwrap().success();
+        let running = world.run(&["local", "status"]).code == 0;
+        assert!(!running || !stopped, "a stopped daemon runs");
+        assert!(ready || !running, "a daemon that nobody was told of");
+        let code = world.run(&["local", "stop"]).code;
+        assert_eq!(code, 0);
+        nothing_is_left(&world);
+    }
+}
+
+#[test]
+fn a_home_that_cannot_be_written_is_named() {
+    let world = World::new();
+    // Not even root makes folders there.
+    let said = world.run_with(&[("STIGMER_HOME", "/proc/stigmer")], &["local", "start", "--sandbox", "filesystem"]);
+    assert_eq!(said.code, 3);
+    assert!(said.err.contains("could not make `/proc/stigmer`"), "{}", said.err);
+    if rustix::process::geteuid().is_root() {
+        println!("skipped: a_home_that_cannot_be_written_is_named (read-only folder): root may write everywhere");
+        return;
+    }
+    use std::os::unix::fs::PermissionsExt;
+    let closed = world.home().join("closed");
+    std::fs::create_dir(&closed).unwrap();
+    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o500)).unwrap();
+    let home = closed.join("state");
+    let said =
+        world.run_with(&[("STIGMER_HOME", home.to_str().unwrap())], &["local", "start", "--sandbox", "filesystem"]);
+    assert_eq!(said.code, 3);
+    assert!(said.err.contains("closed/state") && said.err.contains("Permission denied"), "{}", said.err);
+}
