@@ -1,6 +1,6 @@
 //! Values of every kind, there and back; schemas that accept exactly what a call accepts.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use serde_json::{Value, json};
@@ -8,10 +8,15 @@ use stigmer_plugin::{CallError, CallLimits, Plugin, append_docs, inspect};
 
 use crate::support::{call, guest_bytes, nothing, prepare};
 
+/// This package's folder: where the tests run, which may be a copy.
+fn package() -> PathBuf {
+    std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo and the test runner name the package").into()
+}
+
 /// With docs: appended here unless the build did it.
 fn documented() -> Vec<u8> {
     let bytes = guest_bytes("plugin_types");
-    let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/guests/plugin_types/wit");
+    let wit = package().join("../../tests/guests/plugin_types/wit");
     append_docs(&bytes, &wit).unwrap_or(bytes)
 }
 
@@ -194,7 +199,7 @@ fn a_documented_component_is_still_read_by_the_common_decoder() {
         _ => None,
     });
     assert_eq!(function.unwrap().docs.contents.as_deref(), Some("Adds two numbers."));
-    let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/guests/plugin_types/wit");
+    let wit = package().join("../../tests/guests/plugin_types/wit");
     assert!(append_docs(&bytes, &wit).is_err(), "twice");
 }
 
