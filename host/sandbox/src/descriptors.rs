@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
-use rustix::fs::{FileType, OFlags};
+use rustix::fs::{FileType, Mode, OFlags, SeekFrom, StatVfsMountFlags};
 
 /// Closes every descriptor of the calling process but those in `keep`, which need not be sorted.
 pub(crate) fn keep_only(keep: &[RawFd]) {
@@ -44,6 +44,38 @@ pub(crate) fn refused(fd: BorrowedFd<'_>) -> Option<&'static str> {
         }
         _ => None,
     }
+}
+
+/// The same file, opened through the calling process's own tree, if it is one that is read through a descriptor of the
+/// host's tree and cannot be written here. A descriptor of the host stands on the host's mount, so that a command could open
+/// it again for writing by `/proc/self/fd`, past a read-only bind that protects the file. Files that are not here, or have
+/// another name here, are covered by no Landlock rule that such an open would need. A descriptor that a person opened for
+/// writing is theirs to give.
+///
+/// # Errors
+/// When the file cannot be looked at, or not be opened for reading here.
+pub(crate) fn reopened_inside(fd: &OwnedFd) -> std::io::Result<Option<OwnedFd>> {
+    let outside = rustix::fs::fstat(fd)?;
+    let reads = rustix::fs::fcntl_getfl(fd)? & OFlags::RWMODE == OFlags::RDONLY;
+    if !reads || FileType::from_raw_mode(outside.st_mode) != FileType::RegularFile {
+        return Ok(None);
+    }
+    let name = rustix::fs::readlink(format!("/proc/self/fd/{}", fd.as_raw_fd()), Vec::new())?;
+    let Ok(here) = rustix::fs::open(&name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()) else {
+        return Ok(None);
+    };
+    let inside = rustix::fs::fstat(&here)?;
+    let same = (inside.st_dev, inside.st_ino) == (outside.st_dev, outside.st_ino);
+    if !same || !rustix::fs::fstatvfs(&here)?.f_flag.contains(StatVfsMountFlags::RDONLY) {
+        return Ok(None);
+    }
+    // By the descriptor, not by the name: what was compared is what is opened.
+    let link = format!("/proc/self/fd/{}", here.as_raw_fd());
+    let opened = rustix::fs::open(link, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let read = rustix::fs::seek(fd, SeekFrom::Current(0))?;
+    rustix::fs::seek(&opened, SeekFrom::Start(read))?;
+    // Above the numbers that the three are about to get.
+    Ok(Some(rustix::io::fcntl_dupfd_cloexec(&opened, 3)?))
 }
 
 /// Moves `from` to the number `to`, open across exec.

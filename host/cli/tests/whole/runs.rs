@@ -26,7 +26,8 @@ pub(crate) fn run(world: &World, script: &str, more: &[&str]) -> Said {
 }
 
 fn schema() -> jsonschema::Validator {
-    let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/schema/run-stream.json");
+    let package = std::env::var("CARGO_MANIFEST_DIR").expect("cargo and the test runner name the package");
+    let schema = format!("{package}/../../docs/schema/run-stream.json");
     let schema: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(schema).unwrap()).unwrap();
     jsonschema::validator_for(&schema).unwrap()
 }

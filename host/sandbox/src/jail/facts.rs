@@ -31,6 +31,16 @@ pub enum Entry {
     Link(PathBuf),
 }
 
+impl Entry {
+    /// Which object it is; a link is reproduced by its text.
+    pub(crate) fn identity(&self) -> Option<Identity> {
+        match self {
+            Entry::Folder(_, identity) | Entry::File(_, identity) => Some(*identity),
+            Entry::Link(_) => None,
+        }
+    }
+}
+
 /// Facts about the host that a plan is made from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HostFacts {

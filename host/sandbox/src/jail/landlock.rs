@@ -15,6 +15,7 @@ use stigmer_policy::{Layer, Level};
 
 use crate::failure::Step;
 use crate::jail::layers::Layers;
+use crate::jail::mounts;
 use crate::jail::plan::{FileAccess, FileRule};
 use crate::message::SetupFailure;
 
@@ -113,8 +114,8 @@ impl Prepared {
             Prepared::Nothing => Ok(None),
             Prepared::Whole(ruleset) => ruleset.try_clone().map(Some).map_err(failed),
             Prepared::Open(rules) => {
-                let proc =
-                    open_rule(&FileRule { path: PROC.into(), access: FileAccess::Read, required: false, own: false })?;
+                let (access, identity) = (FileAccess::Read, None);
+                let proc = open_rule(&FileRule { path: PROC.into(), access, required: false, own: false, identity })?;
                 let rules = rules.iter().chain(&proc).map(|(fd, access)| (fd.as_fd(), *access));
                 whole(layers, rules).and_then(finished).map(Some)
             }
@@ -200,6 +201,10 @@ fn open_rule(rule: &FileRule) -> Result<Option<(OwnedFd, BitFlags<AccessFs>)>, S
         Err(_) if !rule.required => return Ok(None),
         Err(errno) => return Err(on(&rule.path, io::Error::from(errno))),
     };
+    // The domain holds for what is open here, whatever the name leads to later.
+    if let Some(identity) = rule.identity {
+        mounts::check_identity(&fd, identity, &rule.path)?;
+    }
     let stat = rustix::fs::fstat(&fd).map_err(|errno| on(&rule.path, io::Error::from(errno)))?;
     let mut access = grants(rule.access);
     if !rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir() {

@@ -103,7 +103,7 @@ fn source(mount: &Mount, own_pids: bool) -> Result<Option<OwnedFd>, SetupFailure
 }
 
 /// Refuses a root that was swapped between the trusted half's check and this moment.
-pub(crate) fn check_identity(fd: &OwnedFd, identity: Identity, path: &Path) -> Result<(), SetupFailure> {
+pub(crate) fn check_identity(fd: impl AsFd, identity: Identity, path: &Path) -> Result<(), SetupFailure> {
     let stat = rustix::fs::fstat(fd).step_on(LAYER, "look at", path)?;
     if (Identity { device: stat.st_dev, inode: stat.st_ino }) == identity {
         return Ok(());

@@ -77,6 +77,8 @@ pub struct FileRule {
     pub required: bool,
     /// It is the jail's own instance of this path that is granted: where the jail has no tree of its own, nothing is.
     pub own: bool,
+    /// What the trusted half saw there, for the person's folders; anything else is refused as `root changed`.
+    pub identity: Option<Identity>,
 }
 
 /// Kinds of grants.
@@ -158,6 +160,11 @@ impl Plan {
             workspace_identity: identity,
             home_files: Vec::new(),
         })
+    }
+
+    /// What the trusted half saw at one of the person's folders.
+    pub(crate) fn identity(&self, root: &JailPath) -> Option<Identity> {
+        self.files.iter().find(|rule| rule.path == root.as_path())?.identity
     }
 
     /// Adds a small file to the home that commands get.
@@ -256,16 +263,16 @@ fn bind(entry: &Entry, target: PathBuf, access: Access) -> Mount {
 fn files(policy: &Policy, level: Level, facts: &HostFacts) -> Vec<FileRule> {
     let mut out = Vec::new();
     let mut seen = BTreeSet::new();
-    let mut push = |path: &Path, access, required, own| {
+    let mut push = |path: &Path, access, required, own, identity| {
         if seen.insert((path.to_owned(), access)) {
-            out.push(FileRule { path: path.to_owned(), access, required, own });
+            out.push(FileRule { path: path.to_owned(), access, required, own, identity });
         }
     };
     for path in &policy.system {
         // A link is no place of its own: what it leads to is granted by its own name, or not at all.
         let place = matches!(facts.entry(path.as_path()), Some(Entry::Folder(..) | Entry::File(..)));
         if place && !path.as_path().starts_with("/dev") {
-            push(path.as_path(), FileAccess::Read, false, false);
+            push(path.as_path(), FileAccess::Read, false, false, None);
         }
     }
     for root in &policy.roots {
@@ -274,16 +281,18 @@ fn files(policy: &Policy, level: Level, facts: &HostFacts) -> Vec<FileRule> {
             Access::ReadWrite => FileAccess::Write,
         };
         let own = level == Level::Full && matches!(root.kind, RootKind::Scratch | RootKind::Home);
-        push(root.path.as_path(), access, root.kind == RootKind::Workspace, own);
+        // The jail's own instance is none that anybody could have looked at.
+        let identity = facts.entry(root.path.as_path()).filter(|_| !own).and_then(Entry::identity);
+        push(root.path.as_path(), access, root.kind == RootKind::Workspace, own, identity);
     }
     for name in DEVICES {
-        push(&Path::new("/dev").join(name), FileAccess::Device, false, false);
+        push(&Path::new("/dev").join(name), FileAccess::Device, false, false, None);
     }
     if level == Level::Full {
         // Its own instances of these; at base they would be the host's.
-        push(Path::new("/dev/pts"), FileAccess::Device, false, true);
-        push(Path::new("/dev/shm"), FileAccess::Write, false, true);
-        push(Path::new("/proc"), FileAccess::Read, false, false);
+        push(Path::new("/dev/pts"), FileAccess::Device, false, true, None);
+        push(Path::new("/dev/shm"), FileAccess::Write, false, true, None);
+        push(Path::new("/proc"), FileAccess::Read, false, false, None);
     }
     out
 }

@@ -18,6 +18,7 @@ use self::snapshot::Snapshot;
 use self::walk::Tree;
 use crate::jail::anchors::Anchors;
 use crate::jail::layers::Layers;
+use crate::jail::mounts;
 use crate::jail::plan::Plan;
 use crate::message::{RestoreAction, Restored, SetupFailure};
 
@@ -56,6 +57,9 @@ impl<'a> Protect<'a> {
         });
         for root in roots {
             let tree = Tree::open(&root.path).map_err(|error| unreadable(&root.path, &error))?;
+            if let Some(identity) = plan.identity(&root.path) {
+                mounts::check_identity(tree.fd(), identity, root.path.as_path())?;
+            }
             protect.trees.push(tree);
         }
         for index in 0..protect.trees.len() {

@@ -48,7 +48,10 @@ pub(super) fn become_command(
     }
     signals::unblock_all();
     for (fd, number) in stdio.iter().zip(0..) {
-        descriptors::place(fd, number).map_err(|error| step("connect stdin, stdout and stderr", &error))?;
+        let inside = if layers.has(Layer::Anchors) { descriptors::reopened_inside(fd) } else { Ok(None) };
+        let inside = inside.map_err(|error| step("open stdin, stdout or stderr as the jail has it", &error))?;
+        descriptors::place(inside.as_ref().unwrap_or(fd), number)
+            .map_err(|error| step("connect stdin, stdout and stderr", &error))?;
     }
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(UMASK));
     if let Work::Command(spec) = work {
