@@ -115,3 +115,40 @@ fn whoever_is_killed_the_command_ends() {
         }
     }
 }
+
+/// Names in the folder of runs.
+fn runs(product: &Product) -> Vec<std::ffi::OsString> {
+    let entries = std::fs::read_dir(product.home().join(".stigmer/run")).expect("the folder of runs is there");
+    entries.map(|entry| entry.expect("a readable folder").file_name()).collect()
+}
+
+#[test]
+fn what_a_killed_command_line_left_is_removed_at_the_next_start_and_a_living_one_stays() {
+    let product = Product::fresh();
+    if !product.holds(Level::Base, "left by a killed one") {
+        return;
+    }
+    let marker = |name: &str| format!("left-{}-{name}", std::process::id());
+    let mut living = start(&product, Level::Base, &marker("living"));
+    let lives = runs(&product);
+    assert_eq!(lives.len(), 1, "the folder of the living one: {lives:?}");
+    let mut killed = start(&product, Level::Base, &marker("killed"));
+    assert_eq!(runs(&product).len(), 2);
+    kill(i32::try_from(killed.id()).expect("a process id"));
+    let _ = killed.wait();
+    let begun = Instant::now();
+    while !marked(&marker("killed")).is_empty() {
+        assert!(begun.elapsed() < PATIENCE, "the command of a killed one lives on");
+        std::thread::yield_now();
+    }
+    assert_eq!(runs(&product).len(), 2, "nobody was there to remove it");
+    let next = product.exec(Level::Base, "exit 0");
+    assert!(next.status.success(), "{next:?}");
+    assert_eq!(runs(&product), lives);
+    let folder = product.home().join(".stigmer/run").join(&lives[0]);
+    assert!(folder.join("home").is_dir() && folder.join("tmp").is_dir(), "the living one has all of it");
+    kill(i32::try_from(living.id()).expect("a process id"));
+    let _ = living.wait();
+    assert!(product.exec(Level::Base, "exit 0").status.success());
+    assert_eq!(runs(&product), Vec::<std::ffi::OsString>::new());
+}

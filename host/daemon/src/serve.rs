@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stigmer_proto::local::local_server::LocalServer;
+use stigmer_sandbox::prepare::RunFolder;
 use tokio::net::UnixListener;
 use tokio::sync::watch;
 
@@ -109,6 +110,7 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     let home = Home::open(&config.home)?;
     let _lock = home.lock()?;
+    RunFolder::sweep(home.path()).map_err(|source| HomeError::Open { path: home.path().join("run"), source })?;
     let audit = AuditLog::open(&home.audit())?;
     let store = Arc::new(Store::open(&home.database(), config.durability, audit, Arc::default())?);
     let upstreams = config.upstreams.clone();

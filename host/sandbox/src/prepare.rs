@@ -1,6 +1,7 @@
 //! What the trusted half does before a jail starts: who the person is, which folders there are, which environment
 //! commands get. The result is a [`Plan`] that init needs no question about.
 
+mod claim;
 mod environment;
 mod git_identity;
 mod run_folder;
@@ -15,6 +16,7 @@ use stigmer_policy::{JailPath, Level, Places, Policy, RootKind, tools};
 use crate::jail::facts::{FactError, HostFacts, Identity};
 use crate::jail::plan::{Plan, PlanError};
 
+pub(crate) use claim::Claim;
 pub use environment::Environment;
 pub use git_identity::GitIdentity;
 pub use run_folder::{RunFolder, scratch_folder};

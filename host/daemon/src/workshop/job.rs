@@ -1,14 +1,13 @@
 //! One piece of work in a jail of its own.
 
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use stigmer_policy::{JailPath, Level, Places, Policy};
-use stigmer_sandbox::prepare::Folders;
+use stigmer_sandbox::prepare::{Folders, RunFolder};
 
 use super::Parts;
 use crate::api::runner::{NoHttp, NoJournal, NoModel, Note, Ports, Work, pair, serve};
@@ -39,10 +38,12 @@ pub enum JobError {
 
 /// Runs work that needs no folder: its workspace is empty, read-only and gone afterwards.
 pub(super) async fn run_alone(parts: &Parts, work: Work, code: Vec<Arc<OwnedFd>>) -> Result<(End, Bytes), JobError> {
-    let empty = Empty::make(parts.home.path()).map_err(JobError::Prepare)?;
-    let name = name_of(&empty.0);
+    // Read-only for the jail, so it stays empty.
+    let empty = RunFolder::bare(parts.home.path(), &format!("job-{}{EMPTY}", ulid::Ulid::new()));
+    let empty = empty.map_err(JobError::Prepare)?;
+    let name = name_of(empty.path());
     let run = parts.home.path().join("run").join(&name);
-    let policy = alone(parts, &empty.0, &run).map_err(|error| JobError::Prepare(std::io::Error::other(error)))?;
+    let policy = alone(parts, empty.path(), &run).map_err(|error| JobError::Prepare(std::io::Error::other(error)))?;
     run_named(parts, work, code, policy, parts.level, name).await
 }
 
@@ -124,21 +125,3 @@ fn name_of(path: &Path) -> String {
 }
 
 const EMPTY: &str = "-empty";
-
-/// An empty folder, removed when dropped.
-struct Empty(PathBuf);
-
-impl Empty {
-    fn make(home: &Path) -> std::io::Result<Empty> {
-        let path = home.join("run").join(format!("job-{}{EMPTY}", ulid::Ulid::new()));
-        std::fs::DirBuilder::new().mode(0o700).create(&path)?;
-        Ok(Empty(path))
-    }
-}
-
-impl Drop for Empty {
-    fn drop(&mut self) {
-        // Read-only for the jail, so it is still empty.
-        let _ = std::fs::remove_dir(&self.0);
-    }
-}

@@ -4,31 +4,62 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use super::claim::Claim;
+
 /// Marks a scratch folder as made by us, so that no other folder is ever taken for one.
 const MARKER: &str = ".stigmer-scratch";
 
-/// `STIGMER_HOME/run/<id>`, with `home` and `tmp` in it, removed when this value goes.
+/// `STIGMER_HOME/run/<id>`, with `home` and `tmp` in it, removed when this value goes. When the process is killed before
+/// that, the next start removes it.
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
+    /// Goes after the folder did.
+    _claim: Claim,
 }
 
 impl RunFolder {
-    /// Makes the folder, readable by the person alone.
+    /// Makes the folder, readable by the person alone, after a [`RunFolder::sweep`].
     ///
     /// # Errors
     /// When it cannot be made, or is there already.
     pub fn create(stigmer_home: &Path, id: &str) -> io::Result<RunFolder> {
-        let path = stigmer_home.join("run").join(id);
-        let mut builder = std::fs::DirBuilder::new();
-        builder.mode(0o700).recursive(true).create(stigmer_home.join("run"))?;
-        let mut builder = std::fs::DirBuilder::new();
-        builder.mode(0o700).create(&path)?;
-        let folder = RunFolder { path };
+        let folder = RunFolder::bare(stigmer_home, id)?;
         for name in ["home", "tmp"] {
-            builder.create(folder.path.join(name))?;
+            std::fs::DirBuilder::new().mode(0o700).create(folder.path.join(name))?;
         }
         Ok(folder)
+    }
+
+    /// As [`RunFolder::create`], with nothing in it.
+    ///
+    /// # Errors
+    /// When it cannot be made, or is there already.
+    pub fn bare(stigmer_home: &Path, id: &str) -> io::Result<RunFolder> {
+        let run = stigmer_home.join("run");
+        std::fs::DirBuilder::new().mode(0o700).recursive(true).create(&run)?;
+        RunFolder::sweep(stigmer_home)?;
+        let path = run.join(id);
+        let claim = Claim::make(&path)?;
+        Ok(RunFolder { path, _claim: claim })
+    }
+
+    /// Removes the folders in `STIGMER_HOME/run` whose owners were killed: those that no living process holds. One that
+    /// cannot be looked at or removed stays, for the next sweep; it is in nobody's way, since no name comes twice.
+    ///
+    /// # Errors
+    /// When `STIGMER_HOME/run` cannot be listed.
+    pub fn sweep(stigmer_home: &Path) -> io::Result<()> {
+        let entries = match std::fs::read_dir(stigmer_home.join("run")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries?,
+        };
+        for entry in entries.flatten() {
+            if let Ok(Some(_claim)) = Claim::left(&entry.path()) {
+                remove(&entry.path());
+            }
+        }
+        Ok(())
     }
 
     /// Where it is.
@@ -51,13 +82,17 @@ impl RunFolder {
 }
 
 impl Drop for RunFolder {
-    #[expect(clippy::disallowed_methods, reason = "our own folder, by its own path")]
     fn drop(&mut self) {
-        // Read-only folders that a command left behind are ours to open up again.
-        if std::fs::remove_dir_all(&self.path).is_err() {
-            open_up(&self.path, 0);
-            let _ = std::fs::remove_dir_all(&self.path);
-        }
+        remove(&self.path);
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "our own folder, by its own path")]
+fn remove(folder: &Path) {
+    // Read-only folders that a command left behind are ours to open up again.
+    if std::fs::remove_dir_all(folder).is_err() {
+        open_up(folder, 0);
+        let _ = std::fs::remove_dir_all(folder);
     }
 }
 

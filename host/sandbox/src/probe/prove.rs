@@ -15,7 +15,7 @@ use super::trial;
 use crate::descriptors;
 use crate::fork::{Side, exit, fork, is_single_threaded};
 use crate::message::SetupFailure;
-use crate::prepare::Person;
+use crate::prepare::{Claim, Person};
 use crate::signals;
 
 /// A jail to try.
@@ -137,7 +137,7 @@ fn help(person: &Person, folder: &Path, trials: &[Trial], answer: &OwnedFd) -> !
 fn work(person: &Person, folder: &Path, trials: &[Trial]) -> Result<Answer, String> {
     let words = |error: std::io::Error| error.to_string();
     let folder = folder.join(format!("probe-{}", rustix::process::getpid()));
-    std::fs::create_dir(&folder).map_err(|error| format!("could not make `{}`: {error}", folder.display()))?;
+    let _claim = Claim::make(&folder).map_err(|error| format!("could not make `{}`: {error}", folder.display()))?;
     let person = Person { stigmer_home: folder.join("state"), ..person.clone() };
     let ground = Ground {
         person,
