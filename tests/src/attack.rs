@@ -8,6 +8,7 @@
 mod document;
 mod file_tool;
 mod host;
+mod plugin;
 
 use std::path::Path;
 use std::process::Output;
@@ -33,15 +34,16 @@ pub fn run(folder: &Path) {
     let text = std::fs::read_to_string(folder.join("attack.toml")).expect("a scenario has an attack.toml");
     let attack: Attack = toml::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
     assert!(!attack.twin.is_empty(), "{name}: a refusal without a twin proves nothing");
-    for level in [Level::Full, Level::Base] {
-        if attack.levels.is_empty() || attack.levels.iter().any(|wanted| wanted == level.name()) {
+    for level in [Level::Full, Level::Base, Level::Filesystem] {
+        let usual = attack.levels.is_empty() && level != Level::Filesystem;
+        if usual || attack.levels.iter().any(|wanted| wanted == level.name()) {
             run_at(name, &attack, level);
         }
     }
 }
 
 fn run_at(name: &str, attack: &Attack, level: Level) {
-    let product = Product::fresh();
+    let mut product = Product::fresh();
     if let Some(program) = attack.needs.iter().find(|program| !product::has_program(program)) {
         return product::say(&format!("skipped: {name}: `{program}` is not on this machine"));
     }
@@ -50,6 +52,9 @@ fn run_at(name: &str, attack: &Attack, level: Level) {
     }
     if !product.holds(level, name) {
         return;
+    }
+    for (variable, value) in &attack.variables {
+        product.set(variable, &value.replace("{canary}", CANARY));
     }
     let host = Host::new(&product, attack, level);
     let scenario = Scenario { name, level, promise: attack.promise, product: &product, host: &host };
@@ -135,14 +140,18 @@ impl Scenario<'_> {
                 product::show(&output)
             }
             Wall::FileTool => self.file_tool(step),
-            Wall::Plugin => panic!("{}", self.context("no plugin scenarios here")),
+            Wall::Plugin => self.plugin_refused(step),
         };
-        if strength > Strength::Open || step.wall == Wall::FileTool {
+        // A command is held as strongly as the level says; the two other walls stand at every level.
+        if strength > Strength::Open || step.wall != Wall::Command {
             assert!(!text.contains(CANARY), "{}\n{text}", self.context("a secret came out"));
             assert_eq!(self.host.contents(&step.unchanged), before, "{}\n{text}", self.context("something changed"));
         }
-        if strength == Strength::Prevented {
-            assert!(!self.host.was_reached(), "{}\n{text}", self.context("the host was reached"));
+        if strength == Strength::Open && step.wall == Wall::Command {
+            self.host.left_open();
+        }
+        if strength == Strength::Prevented || step.wall != Wall::Command {
+            assert!(!self.host.was_reached_within_walls(), "{}\n{text}", self.context("the host was reached"));
             assert!(self.host.witness_lives(), "{}\n{text}", self.context("the witness process is gone"));
         }
         if let (Some(rule), Some(request)) = (&step.denied_by, step.request(|text| self.host.fill(text))) {
@@ -169,7 +178,7 @@ impl Scenario<'_> {
                     assert!(text.contains(&self.host.fill(wanted)), "{}: {text}", self.context("another answer"));
                 }
             }
-            Wall::Plugin => panic!("{}", self.context("no plugin scenarios here")),
+            Wall::Plugin => self.plugin_works(step),
         }
     }
 

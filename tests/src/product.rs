@@ -16,6 +16,7 @@ pub struct Product {
     /// The built `stigmer`.
     pub executable: PathBuf,
     folder: tempfile::TempDir,
+    variables: Vec<(String, String)>,
 }
 
 impl Product {
@@ -29,11 +30,16 @@ impl Product {
         assert!(executable.is_file(), "build the product first (`cargo build`): no file at {}", executable.display());
         // Not below /tmp, which is scratch inside: what lies outside must be outside.
         let folder = tempfile::tempdir_in("/var/tmp").expect("a temporary folder can be made");
-        let product = Product { executable, folder };
+        let product = Product { executable, folder, variables: Vec::new() };
         for name in ["home", "workspace", "outside"] {
             std::fs::create_dir(product.folder.path().join(name)).expect("a fresh folder takes new ones");
         }
         product
+    }
+
+    /// Adds a variable to the person's environment.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.variables.push((name.to_owned(), value.to_owned()));
     }
 
     /// The person's home.
@@ -63,7 +69,7 @@ impl Product {
     #[must_use]
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.executable);
-        command.args(arguments).current_dir(self.workspace()).env_clear().envs(self.environment());
+        command.args(arguments).current_dir(self.workspace()).env_clear().envs(self.environment()).envs(self.variables.iter().cloned());
         command
     }
 
@@ -107,6 +113,21 @@ impl Product {
         self.run(&arguments, b"")
     }
 
+    /// Calls a guest's function in its jail, the workspace given for writing; the outcome is one JSON object on stdout.
+    ///
+    /// # Panics
+    /// As [`Product::run`], and when `STIGMER_GUESTS` names no folder.
+    #[must_use]
+    pub fn plugin(&self, level: Level, guest: &str, export: &str, arguments: &str) -> Output {
+        let guests = std::env::var_os("STIGMER_GUESTS");
+        let guests = guests.expect("`cargo xtask guests` builds them, `cargo xtask test` names them");
+        let file = PathBuf::from(guests).join(guest).with_extension("wasm").display().to_string();
+        let workspace = self.workspace().display().to_string();
+        let mut words = vec!["plugin", "call", &file, export, arguments, "--dir", &workspace, "--json"];
+        words.extend(level_flags(level));
+        self.run(&words, b"")
+    }
+
     /// Runs a shell command without any wall, as the person.
     ///
     /// # Panics
@@ -114,7 +135,7 @@ impl Product {
     #[must_use]
     pub fn unconfined(&self, script: &str) -> Output {
         let mut command = Command::new("sh");
-        command.args(["-c", script]).current_dir(self.workspace()).env_clear().envs(self.environment());
+        command.args(["-c", script]).current_dir(self.workspace()).env_clear().envs(self.environment()).envs(self.variables.iter().cloned());
         finish(command, b"")
     }
 

@@ -1,5 +1,7 @@
 //! `attack.toml`, as written.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use stigmer_policy::{Promise, Wall};
 
@@ -13,7 +15,7 @@ pub struct Attack {
     pub why: String,
     /// The promise that it attacks.
     pub promise: Promise,
-    /// Levels to run at; all when left out.
+    /// Levels to run at; those of `wasi` when left out.
     #[serde(default)]
     pub levels: Vec<String>,
     /// Programs without which it is skipped by name.
@@ -21,6 +23,9 @@ pub struct Attack {
     pub needs: Vec<String>,
     /// Why the fixture can only be made by root; an ordinary user's run is skipped by name.
     pub needs_root: Option<String>,
+    /// Variables of the person's environment, beside the usual ones.
+    #[serde(default)]
+    pub variables: BTreeMap<String, String>,
     /// Shell text that prepares the person's folders, without walls.
     pub setup: Option<String>,
     /// What the host offers: `tcp`, `udp`, `unix`, `unix-datagram`, `abstract`, `witness`.
@@ -72,9 +77,19 @@ pub struct Step {
     /// For `swap`: the cases that it may refuse with.
     #[serde(default)]
     pub cases: Vec<String>,
+    /// For a plugin: the guest, by its file's name without the ending.
+    pub guest: Option<String>,
+    /// For a plugin: the function that is called. The guest is given the workspace for writing.
+    pub export: Option<String>,
+    /// For a plugin: the arguments, a JSON object.
+    #[serde(default = "no_arguments")]
+    pub arguments: String,
+    /// For a plugin that is refused nothing by rule because it is given nothing to be refused: the value it gets, as
+    /// JSON.
+    pub gives: Option<String>,
     /// The rule of the denial. For a command the policy is asked for `request`.
     pub denied_by: Option<String>,
-    /// For a command: what the policy is asked, `read PATH`, `write PATH`, `connect HOST:PORT`, `env NAME`, `unix PATH`.
+    /// What the policy is asked, `read PATH`, `write PATH`, `connect HOST:PORT`, `env NAME`, `unix PATH`.
     pub request: Option<String>,
     /// For a file tool that refuses without a rule: the error's case.
     pub case: Option<String>,
@@ -103,6 +118,10 @@ pub struct Step {
     /// For a control: the host's listener must have been reached.
     #[serde(default)]
     pub reaches_host: bool,
+}
+
+fn no_arguments() -> String {
+    "{}".to_owned()
 }
 
 fn command() -> Wall {

@@ -21,6 +21,8 @@ const MAX_COMPARED: usize = 1 << 20;
 pub(super) struct Host {
     values: BTreeMap<String, String>,
     reached: Arc<AtomicUsize>,
+    /// A command that nothing holds has run: who reaches a listener from now on is not known.
+    open: std::cell::Cell<bool>,
     witness: Option<std::cell::RefCell<Child>>,
 }
 
@@ -36,7 +38,7 @@ impl Host {
         values.insert("level".to_owned(), product::level_flags(level).join(" "));
         values.insert("long-name".to_owned(), "n".repeat(MAX_NAME + 1));
         values.insert("long-path".to_owned(), "n/".repeat(MAX_PATH / 2 + 1));
-        let mut host = Host { values, reached: Arc::new(AtomicUsize::new(0)), witness: None };
+        let mut host = Host { values, reached: Arc::default(), open: false.into(), witness: None };
         for name in &attack.host {
             let value = host.offer(name, product);
             host.values.insert(name.clone(), value);
@@ -105,6 +107,16 @@ impl Host {
     /// A control has reached the listeners on purpose; from now on nobody may.
     pub(super) fn forget(&self) {
         self.reached.store(0, Ordering::SeqCst);
+    }
+
+    /// Whether somebody who may not has reached a listener, as far as that can be told.
+    pub(super) fn was_reached_within_walls(&self) -> bool {
+        !self.open.get() && self.was_reached()
+    }
+
+    /// To be told after a command at a level that leaves its act open.
+    pub(super) fn left_open(&self) {
+        self.open.set(true);
     }
 
     pub(super) fn was_reached(&self) -> bool {
