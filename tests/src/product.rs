@@ -69,7 +69,12 @@ impl Product {
     #[must_use]
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.executable);
-        command.args(arguments).current_dir(self.workspace()).env_clear().envs(self.environment()).envs(self.variables.iter().cloned());
+        command
+            .args(arguments)
+            .current_dir(self.workspace())
+            .env_clear()
+            .envs(self.environment())
+            .envs(self.variables.iter().cloned());
         command
     }
 
@@ -135,7 +140,12 @@ impl Product {
     #[must_use]
     pub fn unconfined(&self, script: &str) -> Output {
         let mut command = Command::new("sh");
-        command.args(["-c", script]).current_dir(self.workspace()).env_clear().envs(self.environment()).envs(self.variables.iter().cloned());
+        command
+            .args(["-c", script])
+            .current_dir(self.workspace())
+            .env_clear()
+            .envs(self.environment())
+            .envs(self.variables.iter().cloned());
         finish(command, b"")
     }
 
