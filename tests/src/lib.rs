@@ -6,5 +6,6 @@
 #![expect(clippy::disallowed_methods, reason = "tests build their own fixtures and start the product")]
 
 pub mod attack;
+pub mod hostile;
 pub mod model_server;
 pub mod product;
