@@ -121,14 +121,12 @@ impl Upstreams for GatewayUpstreams {
             estimated: false,
         };
         let max_tokens = (request.max_tokens != 0).then_some(request.max_tokens);
+        // What a runner began and did not live to see the end of is known to the budget alone.
+        let budget = self.gateway.budget(execution);
+        let budget = budget.unwrap_or_else(|| Arc::new(Budget::new(request.max_turns, max_tokens, spent)));
         let session = self.gateway.open(
             execution.clone(),
-            Session {
-                provider: request.provider.clone(),
-                model: request.model.clone(),
-                budget: Arc::new(Budget::new(request.max_turns, max_tokens, spent)),
-                script,
-            },
+            Session { provider: request.provider.clone(), model: request.model.clone(), budget, script },
         );
         let (gateway, store, execution) = (self.gateway.clone(), store.clone(), execution.clone());
         Ok(Arc::new(GatewayModel { gateway, session, store, execution }))
@@ -221,6 +219,8 @@ impl Model for GatewayModel {
                 return failed(failure(&error));
             }
         };
+        // Before the first byte of it: a daemon that is killed meanwhile must not forget that the model was asked.
+        note_usage(&self.store, &self.execution, self.session.budget.spent()).await;
         let headers = reply.headers.into_iter().map(|(name, value)| (name, Bytes::from(value))).collect();
         let head = Part::Head { status: reply.status, headers };
         let body = reply.body.map(|piece| match piece {

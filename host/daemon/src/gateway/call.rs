@@ -115,6 +115,12 @@ impl Gateway {
         self.read(|state| state.sessions.get(execution)?.script.as_ref()?.left())
     }
 
+    /// What an execution may spend, when it is open: the next of its runners goes on with it.
+    #[must_use]
+    pub fn budget(&self, execution: &ExecutionId) -> Option<Arc<Budget>> {
+        self.read(|state| state.sessions.get(execution).map(|session| Arc::clone(&session.budget)))
+    }
+
     /// Ends an execution's calls; its session, for what it spent.
     pub fn close(&self, execution: &ExecutionId) -> Option<Arc<Session>> {
         self.write(|state| state.sessions.remove(execution))

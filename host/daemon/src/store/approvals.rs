@@ -145,16 +145,16 @@ impl Store {
         .await
     }
 
-    /// Writes down that init is about to be told of a call.
+    /// Writes down that init is about to be told of a call. Whether that is the first time: one answer is good for one
+    /// start, so it is told once.
     ///
     /// # Errors
     /// [`StoreError::NoExecution`].
-    pub async fn note_release(&self, execution: &ExecutionId, call: &str) -> Result<(), StoreError> {
+    pub async fn note_release(&self, execution: &ExecutionId, call: &str) -> Result<bool, StoreError> {
         let (id, call) = (execution.clone(), call.to_owned());
         self.write_for(execution, move |connection| {
-            let query = "UPDATE approvals SET released = 1 WHERE execution = ?1 AND call = ?2";
-            connection.execute(query, params![id.as_str(), call])?;
-            Ok(())
+            let query = "UPDATE approvals SET released = 1 WHERE execution = ?1 AND call = ?2 AND released = 0";
+            Ok(connection.execute(query, params![id.as_str(), call])? == 1)
         })
         .await
     }

@@ -149,10 +149,15 @@ impl Task {
     async fn release(&mut self, question: &Question) {
         // Without a runner nobody would start it: the next one asks, and it is released then.
         let (Some(jail), Some(_)) = (&mut self.jail, &self.link) else { return };
-        if let Err(error) = self.inner.store.note_release(&self.execution, &question.call).await {
-            tracing::error!(execution = %self.execution, error = &error as &dyn std::error::Error,
-                "could not store a release; the call is not let go");
-            return;
+        match self.inner.store.note_release(&self.execution, &question.call).await {
+            Ok(true) => {}
+            // A runner that asks again is given the answer again, and nothing to start with it.
+            Ok(false) => return,
+            Err(error) => {
+                tracing::error!(execution = %self.execution, error = &error as &dyn std::error::Error,
+                    "could not store a release; the call is not let go");
+                return;
+            }
         }
         if let Err(error) = jail.release(question).await {
             // Then the tree is on its way out, and the call is asked again by the next runner.
