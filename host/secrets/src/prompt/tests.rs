@@ -46,6 +46,8 @@ fn read_until(master: impl AsFd, mark: &str) -> String {
 fn type_in(early: &str, keys: &str) -> (Result<SecretValue, PromptError>, String) {
     let (master, path, slave) = pair();
     rustix::io::write(&master, early.as_bytes()).unwrap();
+    // The kernel hands it on in its own time; once it is echoed it waits in the queue.
+    read_until(&master, early.trim_end());
     let asked = std::thread::spawn(move || {
         Terminal::at(path, calm).ask(&SecretName::new("anthropic").unwrap(), "API key for Anthropic")
     });
