@@ -8,4 +8,5 @@
 pub mod attack;
 pub mod hostile;
 pub mod model_server;
+pub mod processes;
 pub mod product;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use stigmer_policy::Level;
+use stigmer_tests::processes::marked;
 use stigmer_tests::product::{Product, level_flags};
 
 /// Within this time everything must be gone.
@@ -24,17 +25,6 @@ fn descendants(root: i32) -> Vec<i32> {
         next.extend(children);
     }
     found
-}
-
-/// Processes with `marker` among their arguments.
-fn marked(marker: &str) -> Vec<i32> {
-    let entries = std::fs::read_dir("/proc").expect("/proc is there").flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    pids.filter(|pid| {
-        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        line.split(|byte| *byte == 0).any(|argument| argument == marker.as_bytes())
-    })
-    .collect()
 }
 
 /// Starts a command that says when it runs, with a child that left its session. Both end by themselves after a while.

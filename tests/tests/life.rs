@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use stigmer_policy::Level;
+use stigmer_tests::processes::marked;
 use stigmer_tests::product::{Product, level_flags, show};
 
 /// Within this time everything must be there, or gone.
@@ -19,17 +20,6 @@ fn until(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(begun.elapsed() < PATIENCE, "{what}");
         std::thread::yield_now();
     }
-}
-
-/// Processes with `marker` among their arguments.
-fn marked(marker: &str) -> Vec<i32> {
-    let entries = std::fs::read_dir("/proc").expect("/proc is there").flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    pids.filter(|pid| {
-        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        line.split(|byte| *byte == 0).any(|argument| argument == marker.as_bytes())
-    })
-    .collect()
 }
 
 fn run(product: &Product, level: Level, name: &str, script: &str, message: &str) -> Child {

@@ -6,7 +6,6 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use stigmer_policy::Level;
@@ -20,7 +19,10 @@ const MAX_COMPARED: usize = 1 << 20;
 
 pub(super) struct Host {
     values: BTreeMap<String, String>,
-    reached: Arc<AtomicUsize>,
+    /// Each takes the next that the kernel has queued for one listener and says whether there was one. Asked when a step
+    /// has ended: what reached a listener by then is in its queue, and no thread of ours can be late with it.
+    listeners: Vec<Box<dyn Fn() -> bool>>,
+    reached: std::cell::Cell<bool>,
     /// A command that nothing holds has run: who reaches a listener from now on is not known.
     open: std::cell::Cell<bool>,
     witness: Option<std::cell::RefCell<Child>>,
@@ -38,7 +40,7 @@ impl Host {
         values.insert("level".to_owned(), product::level_flags(level).join(" "));
         values.insert("long-name".to_owned(), "n".repeat(MAX_NAME + 1));
         values.insert("long-path".to_owned(), "n/".repeat(MAX_PATH / 2 + 1));
-        let mut host = Host { values, reached: Arc::default(), open: false.into(), witness: None };
+        let mut host = Host { values, listeners: Vec::new(), reached: false.into(), open: false.into(), witness: None };
         for name in &attack.host {
             let value = host.offer(name, product);
             host.values.insert(name.clone(), value);
@@ -51,25 +53,29 @@ impl Host {
             "tcp" => {
                 let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
                 let port = listener.local_addr().expect("a bound socket has an address").port();
-                self.count(move || listener.accept().is_ok());
+                listener.set_nonblocking(true).expect("a socket has this flag");
+                self.listeners.push(Box::new(move || listener.accept().is_ok()));
                 port.to_string()
             }
             "udp" => {
                 let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback has a free port");
                 let port = socket.local_addr().expect("a bound socket has an address").port();
-                self.count(move || socket.recv(&mut [0; 16]).is_ok());
+                socket.set_nonblocking(true).expect("a socket has this flag");
+                self.listeners.push(Box::new(move || socket.recv(&mut [0; 16]).is_ok()));
                 port.to_string()
             }
             "unix" => {
                 let path = product.outside().join("socket");
                 let listener = UnixListener::bind(&path).expect("a fresh folder takes a socket");
-                self.count(move || listener.accept().is_ok());
+                listener.set_nonblocking(true).expect("a socket has this flag");
+                self.listeners.push(Box::new(move || listener.accept().is_ok()));
                 path.display().to_string()
             }
             "unix-datagram" => {
                 let path = product.outside().join("datagrams");
                 let socket = UnixDatagram::bind(&path).expect("a fresh folder takes a socket");
-                self.count(move || socket.recv(&mut [0; 16]).is_ok());
+                socket.set_nonblocking(true).expect("a socket has this flag");
+                self.listeners.push(Box::new(move || socket.recv(&mut [0; 16]).is_ok()));
                 path.display().to_string()
             }
             "abstract" => {
@@ -77,7 +83,8 @@ impl Host {
                 let name = format!("stigmer-test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::SeqCst));
                 let address = SocketAddr::from_abstract_name(&name).expect("a short name");
                 let listener = UnixListener::bind_addr(&address).expect("the name is free");
-                self.count(move || listener.accept().is_ok());
+                listener.set_nonblocking(true).expect("a socket has this flag");
+                self.listeners.push(Box::new(move || listener.accept().is_ok()));
                 name
             }
             "witness" => {
@@ -90,23 +97,14 @@ impl Host {
         }
     }
 
-    fn count(&self, mut next: impl FnMut() -> bool + Send + 'static) {
-        let reached = Arc::clone(&self.reached);
-        // Ends with the test's process: nothing here outlives it.
-        std::thread::spawn(move || {
-            while next() {
-                reached.fetch_add(1, Ordering::SeqCst);
-            }
-        });
-    }
-
     pub(super) fn fill(&self, text: &str) -> String {
         self.values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
     }
 
     /// A control has reached the listeners on purpose; from now on nobody may.
     pub(super) fn forget(&self) {
-        self.reached.store(0, Ordering::SeqCst);
+        self.was_reached();
+        self.reached.set(false);
     }
 
     /// Whether somebody who may not has reached a listener, as far as that can be told.
@@ -120,7 +118,12 @@ impl Host {
     }
 
     pub(super) fn was_reached(&self) -> bool {
-        self.reached.load(Ordering::SeqCst) > 0
+        for next in &self.listeners {
+            while next() {
+                self.reached.set(true);
+            }
+        }
+        self.reached.get()
     }
 
     pub(super) fn witness_lives(&self) -> bool {

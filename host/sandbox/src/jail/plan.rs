@@ -164,7 +164,7 @@ impl Plan {
 
     /// What the trusted half saw at one of the person's folders.
     pub(crate) fn identity(&self, root: &JailPath) -> Option<Identity> {
-        self.files.iter().find(|rule| rule.path == root.as_path())?.identity
+        self.files.iter().filter(|rule| rule.path == root.as_path()).find_map(|rule| rule.identity)
     }
 
     /// Adds a small file to the home that commands get.
