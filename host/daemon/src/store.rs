@@ -149,13 +149,14 @@ impl Store {
         })
     }
 
-    /// Takes the secrets that `redactor` knows out of everything that is stored from now on: events, journal, outcomes,
-    /// denials and their audit rows. Only the first call counts.
+    /// Takes the secrets that `redactor` knows out of everything that is stored from now on: events, journal, blobs,
+    /// outcomes, denials and their audit rows. Only the first call counts.
     pub fn redact_with(&self, redactor: impl Fn() -> Redactor + Send + Sync + 'static) {
         self.secrets.get_or_init(|| Box::new(redactor));
     }
 
-    fn redactor(&self) -> Redactor {
+    /// Takes out what is known to be secret at this moment.
+    pub(crate) fn redactor(&self) -> Redactor {
         self.secrets.get().map(|redactor| redactor()).unwrap_or_default()
     }
 

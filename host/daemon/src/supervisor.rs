@@ -4,6 +4,7 @@ mod earlier;
 pub mod jail;
 mod journal;
 pub mod ports;
+mod seam;
 pub mod state;
 mod task;
 

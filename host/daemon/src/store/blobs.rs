@@ -4,7 +4,7 @@ use bytes::Bytes;
 use rusqlite::{OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
-use super::{Store, StoreError, journal};
+use super::{Store, StoreError, events, journal};
 use crate::id::ExecutionId;
 
 /// Largest blob, in bytes.
@@ -28,11 +28,13 @@ impl BlobRef {
 }
 
 impl Store {
-    /// Stores bytes for `execution`; they count against what it may store, once.
+    /// Stores bytes for `execution`, without the secrets that are known; they count against what it may store, once. The
+    /// name is that of what is stored.
     ///
     /// # Errors
     /// [`StoreError::TooMuch`] above [`MAX_BLOB`], or when the execution has stored too much in all.
     pub async fn put_blob(&self, execution: &ExecutionId, data: Bytes) -> Result<BlobRef, StoreError> {
+        let data = events::clean(&self.redactor(), &data);
         if data.len() > MAX_BLOB {
             return Err(StoreError::TooMuch { what: "a blob", bytes: data.len() as u64, limit: MAX_BLOB as u64 });
         }

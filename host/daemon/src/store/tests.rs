@@ -106,6 +106,8 @@ async fn known_secrets_are_stored_nowhere_and_everything_else_is() {
         grant: Some(said.clone()),
     };
     store.deny(&id, &denial, Observer::Runner, None, "").await.unwrap();
+    let blob = store.put_blob(&id, Bytes::from(said.clone())).await.unwrap();
+    assert_eq!(blob, BlobRef::of(b"bad key [redacted], [redacted]"), "the name is that of what is stored");
     store.end(&id, Outcome::Failed, said.clone(), said.clone()).await.unwrap();
     let events = store.events_after(&id, 0).await.unwrap();
     let texts = events.iter().filter(|stored| stored.event.body == event("bad key [redacted], [redacted]").body);

@@ -1,7 +1,7 @@
 //! What a runner of one execution reports, kept by the store.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -10,6 +10,7 @@ use futures::{Stream, StreamExt, TryFutureExt, TryStreamExt, stream};
 use tokio::sync::{mpsc, oneshot};
 
 use super::earlier::Earlier;
+use super::seam::Seam;
 use super::task::Command;
 use crate::ExecutionId;
 use crate::api::runner::{Journal, Question, Refusal, Replayed, RunnerDenial};
@@ -29,6 +30,7 @@ pub(super) struct StoreJournal {
     pub(super) earlier: Vec<Earlier>,
     pub(super) approve: Approve,
     pub(super) commands: mpsc::Sender<Command>,
+    pub(super) seam: Mutex<Seam>,
 }
 
 fn refusal(error: StoreError) -> Refusal {
@@ -51,6 +53,8 @@ impl Journal for StoreJournal {
         events: Vec<NewEvent>,
         denials: Vec<RunnerDenial>,
     ) -> Result<Vec<u64>, Refusal> {
+        // A runner sends its events one after the other: they come here in their order.
+        let events = self.seam.lock().unwrap_or_else(PoisonError::into_inner).pass(events, || self.store.redactor());
         let seqs = if entries.is_empty() && events.is_empty() {
             Vec::new()
         } else {

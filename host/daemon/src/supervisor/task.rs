@@ -1,6 +1,6 @@
 //! The task that owns one execution.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
@@ -328,6 +328,7 @@ impl Task {
                 earlier: self.earlier.clone(),
                 approve: self.request.approve,
                 commands: self.sender.clone(),
+                seam: Mutex::default(),
             }),
             model,
             http: self.inner.upstreams.http(&self.execution, &prepared.policy, store),
