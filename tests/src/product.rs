@@ -196,7 +196,12 @@ fn beside_the_tests() -> PathBuf {
     folder.join("stigmer")
 }
 
-fn finish(mut command: Command, stdin: &[u8]) -> Output {
+/// Runs a command to its end with `stdin`, within a bound of time.
+///
+/// # Panics
+/// When it cannot be started or does not end.
+#[must_use]
+pub fn finish(mut command: Command, stdin: &[u8]) -> Output {
     let shown = format!("{command:?}");
     let mut child = command
         .stdin(Stdio::piped())

@@ -14,6 +14,9 @@ use crate::settings::Key;
 use crate::standing::{self, Proved};
 use crate::start;
 
+/// The origin of what nobody gave and what has no default.
+pub(crate) const NOT_SET: &str = "not set";
+
 /// What was started.
 pub(crate) struct Begun {
     pub(crate) pid: u32,
@@ -37,6 +40,8 @@ pub(crate) enum Keys {
 /// Proves the walls, settles provider and key, starts the daemon, hands it the key. The process must have one thread.
 pub(crate) fn begin(context: &mut Context, keys: Keys, printer: &Printer) -> Result<Begun, Failure> {
     let sandbox = context.sandbox()?;
+    // Before anything shows them: an address with a password in it is no address here.
+    provider::check_endpoints(context)?;
     let proved = standing::prove(&sandbox, &context.person, printer)?;
     let keyring = Keyring::of_system();
     let (key, no_provider) = match keys {
@@ -49,12 +54,10 @@ pub(crate) fn begin(context: &mut Context, keys: Keys, printer: &Printer) -> Res
         // As typed it would mean something else in another folder.
         context.settings.set(Key::Workspace, resolved.display().to_string(), typed.origin);
     }
-    let settings = context.settings.all();
-    let settings = settings.map(|(row, valued)| (row.name.to_owned(), valued.value.clone(), valued.origin.to_string()));
     let orders = Orders {
         stigmer_home: context.person.stigmer_home.clone(),
         home: context.person.home.clone(),
-        settings: settings.collect(),
+        settings: effective(context),
         sandbox: Sandbox {
             kind: sandbox.kind.name().to_owned(),
             level: proved.level,
@@ -79,6 +82,25 @@ pub(crate) fn begin(context: &mut Context, keys: Keys, printer: &Printer) -> Res
         hand_over(context, provider, key)?;
     }
     Ok(Begun { pid, proved, kind: sandbox.kind.name(), key_origin, no_provider })
+}
+
+/// Every setting with its origin, for `local status`; one that is not set has no value. Nothing of it is a secret.
+fn effective(context: &Context) -> Vec<(String, String, String)> {
+    let row = |name: &str, found: Option<(String, String)>| {
+        let (value, origin) = found.unwrap_or_else(|| (String::new(), NOT_SET.to_owned()));
+        (name.to_owned(), value, origin)
+    };
+    let settings = context.settings.all();
+    let settings = settings.map(|(setting, valued)| {
+        row(setting.name, valued.map(|valued| (valued.value.clone(), valued.origin.to_string())))
+    });
+    let from = |name: &str| format!("environment {name}");
+    let home = context.person.stigmer_home.display().to_string();
+    let home = (home, context.variable("STIGMER_HOME").map_or("default".to_owned(), |_| from("STIGMER_HOME")));
+    let roots = context.variable("SSL_CERT_FILE").map(|file| (file.to_owned(), from("SSL_CERT_FILE")));
+    // Its value may hold a password.
+    let proxy = provider::proxy_variable(context).map(|(name, _)| ("set".to_owned(), from(name)));
+    settings.chain([row("home", Some(home)), row("certificates", roots), row("proxy", proxy)]).collect()
 }
 
 type Found = (Option<FoundKey>, Option<String>);

@@ -24,6 +24,7 @@ mod person;
 mod plugin;
 mod printer;
 mod provider;
+mod refusal;
 mod run;
 mod sandbox;
 mod secret;

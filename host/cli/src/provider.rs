@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use stigmer_daemon::gateway::discover::PROVIDERS;
+use stigmer_daemon::gateway::provider::OLLAMA;
 use stigmer_daemon::gateway::{Endpoint, Facts, NoProvider, choose, ollama_answers};
 use stigmer_egress::{Egress, Proxy, Settings as EgressSettings};
 use stigmer_sandbox::held::HeldSignals;
@@ -203,10 +204,14 @@ pub(crate) fn no_key(provider: &str) -> Failure {
     Failure::said_no(error).hint(Some(format!("set {own}, or run `stigmer secret set {provider}` at a terminal")))
 }
 
+/// The variable that names a proxy, and its value.
+pub(crate) fn proxy_variable(context: &Context) -> Option<(&'static str, &str)> {
+    ["HTTPS_PROXY", "https_proxy"].into_iter().find_map(|name| Some((name, context.variable(name)?)))
+}
+
 /// HTTPS_PROXY and NO_PROXY of the person.
 pub(crate) fn proxy(context: &Context) -> Result<Option<(String, String)>, Failure> {
-    let named = ["HTTPS_PROXY", "https_proxy"].iter().find_map(|name| context.variable(name));
-    let Some(url) = named else { return Ok(None) };
+    let Some((_, url)) = proxy_variable(context) else { return Ok(None) };
     let bypass = ["NO_PROXY", "no_proxy"].iter().find_map(|name| context.variable(name)).unwrap_or_default();
     // Read here once, so that a wrong one is said where it was set.
     Proxy::parse(url, bypass).map_err(|error| {
@@ -216,11 +221,25 @@ pub(crate) fn proxy(context: &Context) -> Result<Option<(String, String)>, Failu
     Ok(Some((url.to_owned(), bypass.to_owned())))
 }
 
+/// Every base URL that was set can be used.
+pub(crate) fn check_endpoints(context: &Context) -> Result<(), Failure> {
+    for key in [Key::OllamaUrl, Key::AnthropicUrl, Key::OpenAiUrl] {
+        endpoint(context, key)?;
+    }
+    Ok(())
+}
+
+fn endpoint(context: &Context, key: Key) -> Result<Option<Endpoint>, Failure> {
+    let Some(url) = context.settings.value(key) else { return Ok(None) };
+    let parsed = Endpoint::parse(url).with_context(|| format!("{} cannot be used", row(key).variables[0]));
+    parsed.map(Some).map_err(Failure::usage)
+}
+
 fn ollama(context: &Context) -> Result<bool, Failure> {
-    let base = context.settings.value(Key::OllamaUrl).unwrap_or("http://127.0.0.1:11434");
-    let base = Endpoint::parse(base)
-        .with_context(|| format!("{} cannot be used", row(Key::OllamaUrl).variables[0]))
-        .map_err(Failure::usage)?;
+    let base = match endpoint(context, Key::OllamaUrl)? {
+        Some(base) => base,
+        None => Endpoint::parse(OLLAMA).context("Ollama's own address is no address")?,
+    };
     let egress = Arc::new(Egress::new(EgressSettings::default()).context("could not look for an Ollama")?);
     Ok(client::runtime()?.block_on(ollama_answers(&egress, &base)))
 }

@@ -88,6 +88,7 @@ impl RunCommand {
     pub(crate) fn execute(self, printer: &Printer) -> Result<ExitCode, Failure> {
         let mut context = Context::gather(&self.flags())?;
         context.sandbox()?;
+        crate::provider::check_endpoints(&context)?;
         let mut draft = request::Draft::new(&self, &context)?;
         let socket = client::socket(&context.person.stigmer_home);
         if client::listener(&socket)?.is_none() {

@@ -95,9 +95,9 @@ impl Settings {
         self.get(key).map(|valued| valued.value.as_str())
     }
 
-    /// Every setting, in the order of the table.
-    pub(crate) fn all(&self) -> impl Iterator<Item = (&'static Row, &Valued)> {
-        SETTINGS.iter().filter_map(|row| Some((row, self.0.get(&row.key)?)))
+    /// Every setting, in the order of the table; `None` for one that nobody gave and that has no default.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&'static Row, Option<&Valued>)> {
+        SETTINGS.iter().map(|row| (row, self.0.get(&row.key)))
     }
 
     /// Puts a value in place that was found out rather than given.

@@ -5,13 +5,14 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use anyhow::Context;
-use stigmer_policy::promise::{Unheld, not_prevented, row, strength};
+use stigmer_policy::promise::{not_prevented, row, strength};
 use stigmer_policy::{JailPath, Layer, Level, Places, Policy, Promise};
 use stigmer_sandbox::prepare::Person;
-use stigmer_sandbox::probe::{self, Proof, Standing, Trial, advice};
+use stigmer_sandbox::probe::{self, Proof, Standing, Trial};
 
 use crate::failure::Failure;
 use crate::printer::Printer;
+use crate::refusal::{Refusal, refused};
 use crate::settings::SandboxConfig;
 
 /// A level that stands here, and what was proved of it.
@@ -38,59 +39,24 @@ pub(crate) fn prove(config: &SandboxConfig, person: &Person, printer: &Printer) 
     let folder = person.stigmer_home.join("run");
     make(&folder)?;
     let policy = policy(person)?;
-    let mut refused = None;
+    let mut refusals: Vec<Refusal> = Vec::new();
     for level in levels {
         let proofs = probe::prove(person, &folder, &[Trial::of(*level)]).context("could not probe the walls")?;
-        let reason = match proofs.into_iter().next() {
-            None => anyhow::anyhow!("level `{}` was not tried", level.name()),
-            Some(Err(failure)) => {
-                anyhow::anyhow!("level `{}` cannot be built here: {}", level.name(), advice::failed(&failure))
-            }
-            Some(Ok(proof)) => {
-                let unheld = proof.unheld(&policy);
-                let Some(first) = unheld.first() else {
-                    if let Some(reason) = refused {
-                        printer.note(format_args!("using level `{}`: {reason:#}", level.name()));
+        let refusal = match proofs.into_iter().next().context("no level was tried")? {
+            Err(failure) => Refusal::not_built(*level, &policy, failure),
+            Ok(proof) => match Refusal::unheld(*level, proof.unheld(&policy)) {
+                Some(refusal) => refusal,
+                None => {
+                    for refusal in &refusals {
+                        printer.note(format_args!("using level `{}`: {}", level.name(), refusal.reason()));
                     }
                     return Ok(Proved { level: *level, layers: layers(&proof), not_prevented: open(*level) });
-                };
-                anyhow::anyhow!("level `{}` is not held here: {}", level.name(), words(first))
-            }
+                }
+            },
         };
-        refused = Some(match refused {
-            None => reason,
-            Some(earlier) => anyhow::anyhow!("{earlier:#}; {reason:#}"),
-        });
+        refusals.push(refusal);
     }
-    let hint = smallest_change(levels);
-    Err(Failure::ours(refused.context("no level was tried")?).hint(Some(hint)))
-}
-
-fn words(unheld: &Unheld) -> String {
-    let layer = unheld.missing.map(|layer| format!(", for want of the layer `{}`", layer.name())).unwrap_or_default();
-    format!(
-        "the promise `{}` is needed as `{}` and is `{}`{layer}",
-        unheld.promise.name(),
-        unheld.needed.name(),
-        unheld.held.name()
-    )
-}
-
-/// What to change on this machine, from the table of known causes; else where to look.
-fn smallest_change(levels: &[Level]) -> String {
-    let machine = advice::Machine::look();
-    let causes = levels.iter().flat_map(|level| machine.causes(*level, None));
-    let mut changes: Vec<&str> = Vec::new();
-    for cause in causes {
-        if !changes.contains(&cause.change) {
-            changes.push(cause.change);
-        }
-    }
-    if changes.is_empty() {
-        "`stigmer doctor` shows every act that was tried; `--sandbox filesystem` works without these walls".to_owned()
-    } else {
-        changes.join("; or ")
-    }
+    Err(refused(&refusals))
 }
 
 /// Layers that hold a promise which was proved, the strongest way of each.

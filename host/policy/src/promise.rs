@@ -7,7 +7,9 @@ mod layer;
 mod table;
 
 pub use layer::Layer;
-pub use table::{Cell, Held, PROMISES, PromiseRow, Unheld, not_prevented, row, strength, strength_without, unheld};
+pub use table::{
+    Cell, Held, PROMISES, PromiseRow, Unheld, not_prevented, row, strength, strength_without, unbuilt, unheld,
+};
 
 /// How much of the wall stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! What `doctor` says, for people and for programs.
 
 use serde::Serialize;
-use stigmer_policy::promise::{PromiseRow, row, strength};
+use stigmer_policy::promise::{PromiseRow, Unheld, row, strength, unbuilt};
 use stigmer_policy::{Layer, Level, Policy, Promise, Strength};
 use stigmer_sandbox::message::SetupFailure;
 use stigmer_sandbox::probe::advice::{self, Cause, Machine};
@@ -115,7 +115,7 @@ impl LevelReport {
                     causes: causes(machine, level, Some(&failure)),
                     failure: Some(advice::failed(&failure)),
                     promises: Vec::new(),
-                    unheld: Vec::new(),
+                    unheld: reports(unbuilt(policy, level, machine.root, failure.layer)),
                 };
             }
         };
@@ -126,10 +126,7 @@ impl LevelReport {
             holds: unheld.is_empty(),
             failure: None,
             promises: Promise::ALL.iter().map(|promise| PromiseReport::new(*promise, &proof)).collect(),
-            unheld: unheld
-                .into_iter()
-                .map(|it| UnheldReport { promise: it.promise, needed: it.needed, held: it.held, layer: it.missing })
-                .collect(),
+            unheld: reports(unheld),
             causes,
         }
     }
@@ -143,7 +140,16 @@ impl LevelReport {
         for promise in &self.promises {
             promise.print(printer);
         }
-        for unheld in &self.unheld {
+        if self.failure.is_some() && !self.unheld.is_empty() {
+            // Nothing stands: one line for all that falls, and what the missing layer needs where no cause is known.
+            let names: Vec<_> = self.unheld.iter().map(|unheld| unheld.promise.name()).collect();
+            printer.line(format_args!("  so these are asked for and not held: {}", names.join(", ")));
+            let layer = self.unheld.iter().find_map(|unheld| unheld.layer);
+            if let Some(layer) = layer.filter(|_| self.causes.is_empty()) {
+                printer.line(format_args!("  the layer {} needs {}", layer.name(), layer.needs()));
+            }
+        }
+        for unheld in self.unheld.iter().filter(|_| self.failure.is_none()) {
             let layer = unheld.layer.map(|layer| format!("; {}", layer.needs())).unwrap_or_default();
             let (promise, needed, held) = (unheld.promise.name(), unheld.needed.name(), unheld.held.name());
             printer.line(format_args!("  {promise} is asked as {needed} and held as {held}{layer}"));
@@ -159,6 +165,11 @@ impl LevelReport {
             }
         }
     }
+}
+
+fn reports(unheld: Vec<Unheld>) -> Vec<UnheldReport> {
+    let report = |it: Unheld| UnheldReport { promise: it.promise, needed: it.needed, held: it.held, layer: it.missing };
+    unheld.into_iter().map(report).collect()
 }
 
 impl PromiseReport {

@@ -51,21 +51,28 @@ impl StatusCommand {
 }
 
 fn print(status: &StatusReply, keys: &[(String, String)], printer: &Printer) {
-    let line = |name: &str, value: &str| printer.line(format_args!("  {name:<10} {value}"));
+    let width = status.settings.iter().map(|setting| setting.name.len()).max().unwrap_or_default();
+    let line = |name: &str, value: &str| printer.line(format_args!("  {name:<width$} {value}"));
     printer.line(format_args!("stigmer {} is running (pid {})", status.version, status.pid));
     for setting in &status.settings {
-        line(&setting.name, &format!("{} ({})", setting.value, setting.origin));
+        if setting.value.is_empty() {
+            line(&setting.name, &setting.origin);
+        } else {
+            line(&setting.name, &format!("{} ({})", setting.value, setting.origin));
+        }
     }
     let sandbox = status.sandbox.clone().unwrap_or_default();
-    let confined = if sandbox.level == "filesystem" { ", confined: no" } else { "" };
-    line("level", &format!("{}{confined}", sandbox.level));
+    let walls = match sandbox.level.as_str() {
+        "filesystem" => "filesystem, confined: no".to_owned(),
+        level => format!("{}, level {level}", sandbox.kind),
+    };
+    line("walls", &walls);
     line("proved", &or_none(&sandbox.proved));
     line("not held", &or_none(&sandbox.not_prevented));
     for (name, origin) in keys {
         line("key", &format!("{name} ({origin})"));
     }
     line("running", &format!("{} executions, {} parked", status.running, status.parked));
-    line("home", &status.home);
 }
 
 fn or_none(list: &[String]) -> String {
@@ -75,7 +82,8 @@ fn or_none(list: &[String]) -> String {
 fn print_json(status: &StatusReply, keys: &[(String, String)], printer: &Printer) {
     let sandbox = status.sandbox.clone().unwrap_or_default();
     let settings = status.settings.iter();
-    let settings = settings.map(|it| json!({ "name": it.name, "value": it.value, "origin": it.origin }));
+    let value = |text: &String| (!text.is_empty()).then(|| text.clone());
+    let settings = settings.map(|it| json!({ "name": it.name, "value": value(&it.value), "origin": it.origin }));
     let providers = status.providers.iter();
     let providers =
         providers.map(|it| json!({ "name": it.name, "endpoint": it.endpoint, "key_origin": it.key_origin }));

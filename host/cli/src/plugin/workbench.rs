@@ -10,10 +10,11 @@ use stigmer_daemon::workshop::{Component, Parts, Workshop, WorkshopError};
 use stigmer_policy::{JailPath, Level, Places, Policy};
 use stigmer_sandbox::message::{CommandMode, Setup};
 use stigmer_sandbox::prepare::{self, Folders, Person, RunFolder};
-use stigmer_sandbox::start::{Jail, Launch};
+use stigmer_sandbox::start::{Jail, Launch, StartError};
 
 use crate::failure::Failure;
 use crate::printer::Printer;
+use crate::refusal::{self, Refusal};
 use crate::settings::{Key, SandboxConfig};
 use crate::{context, engine};
 
@@ -58,23 +59,23 @@ impl Workbench {
 
 /// The first level whose jail can be built here.
 fn standing(config: &SandboxConfig, person: &Person, printer: &Printer) -> Result<Level, Failure> {
-    let mut last = None;
+    let mut refusals: Vec<Refusal> = Vec::new();
     for level in config.levels() {
-        match build(*level, person) {
-            Ok(()) => {
-                if let Some(error) = last {
-                    printer.note(format_args!("running at level {}: {error:#}", level.name()));
+        match build(*level, person)? {
+            None => {
+                for refusal in &refusals {
+                    printer.note(format_args!("using level `{}`: {}", level.name(), refusal.reason()));
                 }
                 return Ok(*level);
             }
-            Err(error) => last = Some(error),
+            Some(refusal) => refusals.push(refusal),
         }
     }
-    let error = last.unwrap_or_else(|| anyhow::anyhow!("no level was tried"));
-    Err(Failure::ours(error).hint(Some("`stigmer doctor` says what this machine can hold".to_owned())))
+    Err(refusal::refused(&refusals))
 }
 
-fn build(level: Level, person: &Person) -> anyhow::Result<()> {
+/// Builds a jail of `level` and takes it down again; why it does not stand, where it does not.
+fn build(level: Level, person: &Person) -> anyhow::Result<Option<Refusal>> {
     let run = RunFolder::create(&person.stigmer_home, &format!("try-{}", ulid::Ulid::new()))?;
     let folders = Folders::of(level, person, run.path())?;
     // Scratch and home lie in the folder at some levels; the workspace must be another one.
@@ -83,8 +84,14 @@ fn build(level: Level, person: &Person) -> anyhow::Result<()> {
     let policy = Policy::read_only(&Places::new(workspace, folders.scratch, folders.home));
     let plan = prepare::plan(&policy, level, person, None)?;
     let setup = Setup { plan, mode: CommandMode::Released, runner: None, spare: false, left_out: Vec::new() };
-    Jail::start(&Launch::Clone(crate::jobs::JOBS), setup, &[])?.end();
-    Ok(())
+    match Jail::start(&Launch::Clone(crate::jobs::JOBS), setup, &[]) {
+        Ok(jail) => {
+            jail.end();
+            Ok(None)
+        }
+        Err(StartError::Setup(failure)) => Ok(Some(Refusal::not_built(level, &policy, failure))),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Reads a component's file.

@@ -141,7 +141,8 @@ impl Known {
         let secrets = secrets.map_err(|status| failed("could not ask the daemon for its keys", &status))?.into_inner();
         let value = |key: Key| {
             let name = crate::settings::row(key).name;
-            status.settings.iter().find(|setting| setting.name == name).map(|setting| setting.value.clone())
+            let found = status.settings.iter().find(|setting| setting.name == name && !setting.value.is_empty());
+            found.map(|setting| setting.value.clone())
         };
         let keys = secrets.secrets.into_iter().map(|secret| secret.name).collect();
         Ok(Known { provider: value(Key::Provider), model: value(Key::Model), keys })

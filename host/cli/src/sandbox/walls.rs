@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use stigmer_policy::{JailPath, Level, Policy};
+use stigmer_policy::{JailPath, Level, Policy, promise};
 use stigmer_sandbox::jail::facts::Identity;
 use stigmer_sandbox::jail::plan::Plan;
 use stigmer_sandbox::message::{CommandMode, Setup};
@@ -15,6 +15,7 @@ use crate::failure::Failure;
 use crate::jobs;
 use crate::person;
 use crate::printer::Printer;
+use crate::refusal::{Refusal, refused};
 
 /// Which walls, around what.
 #[derive(clap::Args)]
@@ -78,21 +79,20 @@ impl Walls {
             (SandboxKind::Wasi, Some(LevelName::Base)) => &[Level::Base],
             (SandboxKind::Wasi, None) => &[Level::Full, Level::Base],
         };
-        let mut last = None;
+        let mut refusals: Vec<Refusal> = Vec::new();
         for level in levels {
             match self.start_at(*level, &person) {
                 Ok(standing) => {
-                    if let Some(error) = last {
-                        printer.note(format_args!("running at level {}: {error:#}", level.name()));
+                    for refusal in &refusals {
+                        printer.note(format_args!("using level `{}`: {}", level.name(), refusal.reason()));
                     }
                     return Ok(standing);
                 }
-                Err(Refused::Here(error)) => last = Some(anyhow::Error::from(error)),
+                Err(Refused::Here(refusal)) => refusals.push(refusal),
                 Err(Refused::Failed(failure)) => return Err(failure),
             }
         }
-        let error = last.unwrap_or_else(|| anyhow::anyhow!("no level was tried"));
-        Err(Failure::ours(error).hint(Some("`stigmer doctor` says what this machine can hold".to_owned())))
+        Err(refused(&refusals))
     }
 
     #[expect(clippy::disallowed_methods, reason = "the variable stands for the flag")]
@@ -124,13 +124,17 @@ impl Walls {
             folders.scratch = JailPath::absolute(path).map_err(Failure::usage)?;
         }
         let policy = self.policy(&workspace, &folders, person)?;
+        let root = rustix::process::geteuid().is_root();
+        if let Some(refusal) = Refusal::unheld(level, promise::unheld(&policy, level, root, &[])) {
+            return Err(Refused::Here(refusal));
+        }
         let plan = prepare::plan(&policy, level, person, scratch.clone()).map_err(Failure::usage)?;
         if level != Level::Full {
             RunFolder::write(&plan.home_files).context("could not fill the home of commands")?;
         }
         let environment = Environment::of(&policy, level, person, &folders);
         let scratch_ends = scratch.is_none();
-        let jail = start(plan)?;
+        let jail = start(plan, &policy)?;
         Ok(Standing { jail, workspace, environment, policy, scratch_ends, _run: run })
     }
 
@@ -161,7 +165,7 @@ impl Walls {
 /// Why a level does not stand.
 enum Refused {
     /// This machine cannot hold it; a weaker one may do.
-    Here(StartError),
+    Here(Refusal),
     /// Something else.
     Failed(Failure),
 }
@@ -178,11 +182,12 @@ impl From<anyhow::Error> for Refused {
     }
 }
 
-fn start(plan: Plan) -> Result<Jail, Refused> {
+fn start(plan: Plan, policy: &Policy) -> Result<Jail, Refused> {
+    let level = plan.level;
     let setup = Setup { plan, mode: CommandMode::Free, runner: None, spare: false, left_out: Vec::new() };
     // Still one thread: no second start of the executable is needed.
-    Jail::start(&Launch::Clone(jobs::JOBS), setup, &[]).map_err(|error| match error.setup_failure() {
-        Some(_) => Refused::Here(error),
-        None => Refused::Failed(Failure::ours(error)),
+    Jail::start(&Launch::Clone(jobs::JOBS), setup, &[]).map_err(|error| match error {
+        StartError::Setup(failure) => Refused::Here(Refusal::not_built(level, policy, failure)),
+        error => Refused::Failed(Failure::ours(error)),
     })
 }

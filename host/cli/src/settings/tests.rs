@@ -1,6 +1,5 @@
 use std::collections::BTreeSet;
 
-use super::document::DocumentError;
 use super::sandbox::{SandboxKind, SettingsError};
 use super::variables::OTHERS;
 use super::*;
@@ -52,37 +51,106 @@ fn an_empty_value_counts_as_none() {
     assert_eq!(settings.get(Key::Model).unwrap().origin, Origin::Config);
 }
 
-#[test]
-fn the_sandbox_over_every_combination_of_mode_kind_and_level() {
-    for mode in [None, Some("local"), Some("cloud"), Some("remote")] {
-        for kind in [None, Some("wasi"), Some("filesystem"), Some("daytona"), Some("docker")] {
-            for level in [None, Some("full"), Some("base"), Some("half")] {
-                let environment: Vec<_> = [mode.map(|mode| ("MODE", mode)), kind.map(|kind| ("SANDBOX_TYPE", kind))]
-                    .into_iter()
-                    .flatten()
-                    .collect();
-                let flags: Vec<_> = level.map(|level| (Key::Level, level)).into_iter().collect();
-                let found = config_of(&resolve(&flags, &environment, ""));
-                let case = format!("{mode:?} {kind:?} {level:?}: {found:?}");
-                match (mode, kind, level) {
-                    (Some("remote"), ..) => assert!(matches!(found, Err(SettingsError::Mode { .. })), "{case}"),
-                    (Some("cloud"), ..) => assert!(matches!(found, Err(SettingsError::Cloud { .. })), "{case}"),
-                    (_, Some("daytona"), _) => assert!(matches!(found, Err(SettingsError::Daytona { .. })), "{case}"),
-                    (_, Some("docker"), _) => assert!(matches!(found, Err(SettingsError::Sandbox { .. })), "{case}"),
-                    (_, Some("filesystem"), Some(_)) => {
-                        assert!(matches!(found, Err(SettingsError::LevelWithout { .. })), "{case}");
-                    }
-                    (_, Some("filesystem"), None) => assert_eq!(found.unwrap().kind, SandboxKind::Filesystem, "{case}"),
-                    (_, _, Some("half")) => assert!(matches!(found, Err(SettingsError::Level { .. })), "{case}"),
-                    (_, _, level) => {
-                        let config = found.unwrap();
-                        assert_eq!(config.kind, SandboxKind::Wasi, "{case}");
-                        assert_eq!(config.level.map(stigmer_policy::Level::name), level, "{case}");
-                    }
-                }
-            }
-        }
+/// What each of the sources says; `None`: the variable is not set.
+#[derive(Debug, Clone, Copy)]
+struct Case {
+    mode: Option<&'static str>,
+    env: Option<&'static str>,
+    kind: Option<&'static str>,
+    root: Option<&'static str>,
+    endpoint: Option<&'static str>,
+    level: Option<&'static str>,
+}
+
+const FOREIGN: &str = "https://b.example";
+
+fn every_case() -> impl Iterator<Item = Case> {
+    let modes = [None, Some(""), Some("local"), Some("cloud"), Some("remote")];
+    let envs = [None, Some(""), Some("local"), Some("cloud"), Some("production")];
+    let kinds = [None, Some(""), Some("wasi"), Some("filesystem"), Some("daytona"), Some("docker")];
+    let roots = [None, Some(""), Some("/w")];
+    let endpoints = [None, Some(""), Some(OWN), Some(FOREIGN)];
+    let levels = [None, Some("full"), Some("base"), Some("half")];
+    modes.into_iter().flat_map(move |mode| {
+        envs.into_iter().flat_map(move |env| {
+            kinds.into_iter().flat_map(move |kind| {
+                roots.into_iter().flat_map(move |root| {
+                    endpoints.into_iter().flat_map(move |endpoint| {
+                        levels.into_iter().map(move |level| Case { mode, env, kind, root, endpoint, level })
+                    })
+                })
+            })
+        })
+    })
+}
+
+/// What comes of a case, told without looking at how it is computed: kind, level and root, or which setting is refused.
+fn wanted(case: Case) -> Result<(SandboxKind, Option<&'static str>, &'static str), &'static str> {
+    let given = |text: Option<&'static str>| text.filter(|text| !text.is_empty());
+    match (given(case.mode), given(case.env)) {
+        (Some("cloud"), _) | (None, Some("cloud")) => return Err("cloud"),
+        (Some("remote"), _) => return Err("mode"),
+        _ => {}
     }
+    if case.endpoint == Some(FOREIGN) {
+        return Err("endpoint");
+    }
+    let kind = match given(case.kind) {
+        None | Some("wasi") => SandboxKind::Wasi,
+        Some("filesystem") => SandboxKind::Filesystem,
+        Some("daytona") => return Err("daytona"),
+        Some(_) => return Err("kind"),
+    };
+    match (kind, case.level) {
+        (SandboxKind::Filesystem, Some(_)) => Err("level without"),
+        (_, Some("half")) => Err("level"),
+        (kind, level) => Ok((kind, level, given(case.root).unwrap_or("."))),
+    }
+}
+
+#[test]
+fn the_sandbox_over_every_combination_of_mode_env_kind_root_endpoint_and_level() {
+    let mut count = 0;
+    for case in every_case() {
+        let variables = [
+            ("MODE", case.mode),
+            ("ENV", case.env),
+            ("SANDBOX_TYPE", case.kind),
+            ("SANDBOX_ROOT_DIR", case.root),
+            ("STIGMER_BACKEND_ENDPOINT", case.endpoint),
+        ];
+        let environment: Vec<_> = variables.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+        let flags: Vec<_> = case.level.map(|level| (Key::Level, level)).into_iter().collect();
+        let found = config_of(&resolve(&flags, &environment, ""));
+        let found = match &found {
+            Ok(config) => {
+                Ok((config.kind, config.level.map(stigmer_policy::Level::name), config.root.to_str().unwrap()))
+            }
+            Err(SettingsError::Cloud { missing, .. }) => {
+                // Foreign to this machine is what the cloud needs.
+                assert_eq!(missing.contains(&"STIGMER_BACKEND_ENDPOINT"), case.endpoint != Some(FOREIGN), "{case:?}");
+                Err("cloud")
+            }
+            Err(SettingsError::Mode { .. }) => Err("mode"),
+            Err(SettingsError::Endpoint { .. }) => Err("endpoint"),
+            Err(SettingsError::Daytona { .. }) => Err("daytona"),
+            Err(SettingsError::Sandbox { .. }) => Err("kind"),
+            Err(SettingsError::Level { .. }) => Err("level"),
+            Err(SettingsError::LevelWithout { .. }) => Err("level without"),
+        };
+        assert_eq!(found, wanted(case), "{case:?}");
+        count += 1;
+    }
+    assert_eq!(count, 5 * 5 * 6 * 3 * 4 * 4);
+}
+
+#[test]
+fn the_levels_that_are_tried_are_the_one_that_is_named_or_the_strongest_first() {
+    let levels = |flags: &[(Key, &str)]| config_of(&resolve(flags, &[], "")).unwrap().levels().to_vec();
+    assert_eq!(levels(&[]), [stigmer_policy::Level::Full, stigmer_policy::Level::Base]);
+    assert_eq!(levels(&[(Key::Level, "full")]), [stigmer_policy::Level::Full]);
+    assert_eq!(levels(&[(Key::Level, "base")]), [stigmer_policy::Level::Base]);
+    assert_eq!(levels(&[(Key::Sandbox, "filesystem")]), [stigmer_policy::Level::Filesystem]);
 }
 
 #[test]
@@ -116,12 +184,41 @@ fn a_foreign_endpoint_is_refused_in_local_mode_and_our_own_is_not() {
 #[test]
 fn the_file_says_what_is_wrong_with_it() {
     let parse = |text: &str| Document::parse(Path::new("config.toml"), text);
-    let unknown = parse("sandbox = \"wasi\"").unwrap_err();
-    assert!(unknown.to_string().contains("`sandbox`") && unknown.hint().unwrap().contains("sandbox_type"));
-    assert!(matches!(parse("llm_model = 5"), Err(DocumentError::Type { .. })));
-    assert!(matches!(parse("llm_model"), Err(DocumentError::Syntax { .. })));
-    assert!(matches!(parse("secret_command = []"), Err(DocumentError::Type { .. })));
+    for (text, says) in [
+        ("sandbox = \"wasi\"", "`config.toml`, line 1: unknown key `sandbox`"),
+        ("mode = \"local\"\n\nmodel = 1\nlevels = 2", "`config.toml`, line 3: unknown key `model`"),
+        ("mode = \"local\"\nllm_model = 5", "`config.toml`, line 2: `llm_model` must be a text"),
+        ("secret_command = []", "`config.toml`, line 1: `secret_command` must be a list of texts"),
+        ("secret_command = [1]", "`config.toml`, line 1: `secret_command` must be a list of texts"),
+    ] {
+        assert_eq!(parse(text).unwrap_err().to_string(), says);
+    }
+    let syntax = parse("mode = \"local\"\nllm_model").unwrap_err().to_string();
+    assert!(syntax.starts_with("`config.toml`, line 2: no TOML: "), "{syntax}");
     assert_eq!(parse("secret_command = [\"pass\", \"show\"]").unwrap().secret_command.unwrap(), ["pass", "show"]);
+}
+
+#[test]
+fn an_unknown_key_names_the_nearest_that_is_known() {
+    for (key, nearest) in [
+        ("sandbox", Some("sandbox_type")),
+        ("SANDBOX_TYPE", Some("sandbox_type")),
+        ("sandbox-root-dir", Some("sandbox_root_dir")),
+        ("llm_modell", Some("llm_model")),
+        ("model", Some("llm_model")),
+        ("provider", Some("llm_provider")),
+        ("ollama_url", Some("ollama_base_url")),
+        ("secret_comand", Some("secret_command")),
+        ("mod", Some("mode")),
+        ("colour", None),
+        ("x", None),
+    ] {
+        let hint = Document::parse(Path::new("config.toml"), &format!("{key} = 1")).unwrap_err().hint().unwrap();
+        match nearest {
+            Some(nearest) => assert!(hint.starts_with(&format!("did you mean `{nearest}`? known keys: ")), "{hint}"),
+            None => assert!(hint.starts_with("known keys: mode, "), "{key}: {hint}"),
+        }
+    }
 }
 
 #[test]

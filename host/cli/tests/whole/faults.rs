@@ -3,7 +3,8 @@
 use std::os::unix::net::UnixListener;
 use std::process::{Child, Command, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
 use crate::world::{World, alive};
 
@@ -70,10 +71,11 @@ fn after_a_killed_daemon_the_next_starts_and_a_recycled_pid_is_not_signalled() {
     let world = World::new();
     world.start();
     let first = daemon(&world);
-    kill_process(Pid::from_raw(first).unwrap(), Signal::KILL).unwrap();
-    while alive(first) {
-        std::thread::yield_now();
-    }
+    let pid = Pid::from_raw(first).unwrap();
+    let whole = pidfd_open(pid, PidfdFlags::empty()).unwrap();
+    kill_process(pid, Signal::KILL).unwrap();
+    // Readable when the last of its threads is gone (pidfd_open(2)), and with it socket and lock.
+    poll(&mut [PollFd::new(&whole, PollFlags::IN)], None).unwrap();
     assert!(world.stigmer_home().join("daemon.sock").exists(), "what a killed daemon leaves");
     let bystander = Bystander::start();
     world.write("home/.stigmer/daemon.lock", &format!("{}\n", bystander.id()));

@@ -23,7 +23,20 @@ fn start_status_and_stop_each_twice() {
     };
     assert_eq!((setting("sandbox"), setting("mode")), ("flag".into(), "default".into()));
     let shown = world.run(&["local", "status"]).out;
-    assert!(shown.contains("  workspace  [FOLDER]/work (default)\n"), "{shown}");
+    let says = |name: &str, rest: &str| {
+        let line = shown.lines().find(|line| line.trim_start().starts_with(name));
+        assert_eq!(line.map(|line| line.trim_start()[name.len()..].trim()), Some(rest), "{shown}");
+    };
+    says("workspace", "[FOLDER]/work (default)");
+    says("sandbox", "filesystem (flag)");
+    says("home", "[FOLDER]/home/.stigmer (default)");
+    says("walls", "filesystem, confined: no");
+    // What nobody set is named too, and has no value for programs.
+    says("model", "not set");
+    says("proxy", "not set");
+    let unset = before["settings"].as_array().unwrap().iter().filter(|setting| setting["value"].is_null());
+    let unset: Vec<_> = unset.map(|setting| (&setting["name"], &setting["origin"])).collect();
+    assert!(unset.len() > 5 && unset.iter().all(|(_, origin)| *origin == "not set"), "{unset:?}");
     let pid = i32::try_from(before["pid"].as_i64().unwrap()).unwrap();
     assert!(alive(pid));
     let said = world.run(&["local", "stop"]);
@@ -76,4 +89,53 @@ fn verbs_that_need_a_daemon_say_so() {
     assert_eq!((said.code, said.out.as_str()), (0, "{\"version\":1,\"executions\":[]}\n"));
     let said = world.run(&["execution", "show", "nonsense"]);
     assert_eq!(said.code, 2);
+}
+
+#[test]
+fn status_names_the_origin_of_each_setting_and_shows_no_secret() {
+    let world = World::new();
+    world.write("home/.stigmer/config.toml", "llm_model = \"m\"\n");
+    let variables = [
+        ("STIGMER_LLM_PROVIDER", "anthropic"),
+        ("ANTHROPIC_API_KEY", "sk-canary-1"),
+        ("HTTPS_PROXY", "http://ada:canary-2@127.0.0.1:9"),
+        ("OLLAMA_BASE_URL", "http://127.0.0.1:9"),
+    ];
+    let said = world.run_with(&variables, &["local", "start", "--sandbox", "filesystem"]);
+    assert_eq!(said.code, 0);
+    let json = world.run(&["local", "status", "--json"]).out;
+    let status: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let setting = |name: &str| {
+        let settings = status["settings"].as_array().unwrap();
+        let it = settings.iter().find(|setting| setting["name"] == name).unwrap();
+        (it["value"].as_str().unwrap_or_default().to_owned(), it["origin"].as_str().unwrap().to_owned())
+    };
+    let is = |name: &str, value: &str, origin: &str| {
+        assert_eq!(setting(name), (value.to_owned(), origin.to_owned()), "{name}");
+    };
+    is("sandbox", "filesystem", "flag");
+    is("provider", "anthropic", "environment STIGMER_LLM_PROVIDER");
+    is("ollama", "http://127.0.0.1:9", "environment OLLAMA_BASE_URL");
+    is("model", "m", "config.toml");
+    is("mode", "local", "default");
+    is("proxy", "set", "environment HTTPS_PROXY");
+    is("certificates", "", "not set");
+    assert_eq!(status["keys"], serde_json::json!([{ "name": "anthropic", "origin": "environment ANTHROPIC_API_KEY" }]));
+    let shown = world.run(&["local", "status"]).out;
+    assert!(!json.contains("canary") && !shown.contains("canary"), "{json}{shown}");
+    assert!(shown.contains("anthropic (environment ANTHROPIC_API_KEY)\n"), "{shown}");
+}
+
+#[test]
+fn an_endpoint_with_a_password_in_it_is_refused_before_it_is_shown_anywhere() {
+    let world = World::new();
+    for name in ["OLLAMA_BASE_URL", "ANTHROPIC_BASE_URL", "OPENAI_BASE_URL"] {
+        for (url, says) in [("http://ada:canary@127.0.0.1:9", "user"), ("http://127.0.0.1:9/?key=canary", "query")] {
+            let said = world.run_with(&[(name, url)], &["local", "start", "--sandbox", "filesystem"]);
+            assert_eq!(said.code, 2, "{name} {url}");
+            assert!(said.err.contains(name) && said.err.contains(says), "{} lacks {name} or {says}", said.err);
+            assert!(!said.err.contains("canary"), "{}", said.err);
+        }
+    }
+    assert_eq!(world.run(&["local", "status"]).code, 1);
 }

@@ -44,7 +44,11 @@ fn unknown_keys_in_the_configuration() {
     world.write("home/.stigmer/config.toml", "sandbox = \"wasi\"\n");
     let said = world.run(&["local", "start"]);
     assert_eq!(said.code, 2);
-    assert!(said.err.contains("unknown key `sandbox`") && said.err.contains("sandbox_type"), "{}", said.err);
+    assert_eq!(
+        said.err.lines().next(),
+        Some("error: `[FOLDER]/home/.stigmer/config.toml`, line 1: unknown key `sandbox`")
+    );
+    assert!(said.err.contains("hint: did you mean `sandbox_type`? known keys: mode, "), "{}", said.err);
     world.write("home/.stigmer/config.toml", "sandbox_type = \"filesystem\"\n");
     let said = world.run(&["local", "start"]);
     assert_eq!(said.code, 0);

@@ -294,6 +294,21 @@ pub fn unheld(policy: &Policy, level: Level, root: bool, left_out: &[Layer]) -> 
     rows.collect()
 }
 
+/// What `policy` asks and nothing holds when no jail of `level` can be built at all, because `layer` cannot. What that
+/// layer helps to hold comes first and names it as missing; within both parts in the order of the table.
+#[must_use]
+pub fn unbuilt(policy: &Policy, level: Level, root: bool, layer: Option<Layer>) -> Vec<Unheld> {
+    let helps = |promise| {
+        let ways = row(promise).held(level, root).iter();
+        layer.filter(|layer| ways.flat_map(|way| way.by).any(|by| by == layer))
+    };
+    let of_jail: Vec<_> = Layer::ALL.iter().copied().filter(|layer| layer.stands_at(level)).collect();
+    let named = |it: Unheld| Unheld { missing: helps(it.promise), ..it };
+    let mut all: Vec<_> = unheld(policy, level, root, &of_jail).into_iter().map(named).collect();
+    all.sort_by_key(|it| it.missing.is_none());
+    all
+}
+
 /// The rows that `level` does not hold as `prevented`: what banner, status and results say.
 #[must_use]
 pub fn not_prevented(level: Level, root: bool) -> Vec<&'static PromiseRow> {

@@ -151,3 +151,27 @@ fn a_missing_layer_or_a_stricter_policy_refuses_the_start() {
     let by_name = unheld(&policy, Level::Filesystem, false, &[]);
     assert_eq!(by_name.iter().map(|unheld| unheld.promise).collect::<Vec<_>>(), [Promise::ProtectedPaths]);
 }
+
+#[test]
+fn a_level_that_cannot_be_built_holds_nothing_that_takes_a_layer_and_names_first_what_the_missing_one_helps_to_hold() {
+    let policy = policy();
+    for root in UIDS {
+        for level in [Level::Full, Level::Base] {
+            for layer in Layer::ALL.iter().copied().filter(|layer| layer.stands_at(level)) {
+                let fallen = unbuilt(&policy, level, root, Some(layer));
+                let helped = fallen.iter().take_while(|it| it.missing == Some(layer)).count();
+                assert!(fallen[helped..].iter().all(|it| it.missing.is_none()), "{level:?} {layer:?}");
+                // Without a layer in particular the same promises fall, in the order of the table.
+                let mut all = unbuilt(&policy, level, root, None);
+                assert!(all.iter().all(|it| it.missing.is_none()) && all.is_sorted_by_key(|it| it.promise));
+                let mut fallen: Vec<_> = fallen.iter().map(|it| it.promise).collect();
+                fallen.sort_unstable();
+                assert_eq!(fallen, all.drain(..).map(|it| it.promise).collect::<Vec<_>>());
+            }
+        }
+    }
+    let network = unbuilt(&policy, Level::Full, false, Some(Layer::NetNamespace));
+    assert_eq!((network[0].promise, network[0].held), (Promise::Network, Strength::Open));
+    // What needs no layer stands without a jail, too.
+    assert!(network.iter().all(|it| it.promise != Promise::Environment));
+}
