@@ -24,9 +24,23 @@ pub type JobTable = &'static [(&'static str, fn(&Policy, &[OsString]) -> i32)];
 /// Exit code of an init that could not do its work; the reason went over control.
 const FAILED: i32 = 3;
 
+/// Where a process that becomes init was born.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Birth {
+    /// In the person's namespaces.
+    Outside,
+    /// In the namespaces of its execution ([`namespaces::at_birth`]).
+    Inside,
+}
+
 /// Runs init on `control`, the descriptor that the trusted half made. Never returns. The process must have one thread
 /// and nothing open but `control` and descriptors that lead nowhere.
 pub fn run(control: OwnedFd, jobs: JobTable) -> ! {
+    run_born(Birth::Outside, control, jobs)
+}
+
+/// As [`run`].
+pub(crate) fn run_born(birth: Birth, control: OwnedFd, jobs: JobTable) -> ! {
     signals::reset_all();
     signals::block_all();
     let Ok(control) = Channel::from_fd(control) else { exit(FAILED) };
@@ -35,14 +49,22 @@ pub fn run(control: OwnedFd, jobs: JobTable) -> ! {
     let Ok((ToInit::Setup(setup), descriptors)) = control.recv::<ToInit>() else { exit(FAILED) };
     let layers = Layers::new(setup.plan.level, setup.left_out.clone());
     if layers.needs_namespaces() {
-        if let Err(failure) = namespaces::leave(&layers, setup.plan.uid, setup.plan.gid) {
+        let (uid, gid) = (setup.plan.uid, setup.plan.gid);
+        let entered = match birth {
+            Birth::Outside => namespaces::leave(&layers, uid, gid),
+            Birth::Inside => namespaces::settle(&layers, uid, gid),
+        };
+        if let Err(failure) = entered {
             fail(&control, failure);
         }
-        match fork(0) {
-            Ok(Side::Parent(inner)) => outer(inner),
-            Ok(Side::Child) => die_with_parent(),
-            Err(error) => fail(&control, step("make init's process", &error)),
+        if birth == Birth::Outside {
+            match fork(0) {
+                Ok(Side::Parent(inner)) => outer(inner),
+                Ok(Side::Child) => {}
+                Err(error) => fail(&control, step("make init's process", &error)),
+            }
         }
+        die_with_parent();
     }
     inner(&control, &setup, &layers, descriptors, jobs)
 }
@@ -82,7 +104,8 @@ fn inner(control: &Channel, setup: &Setup, layers: &Layers, descriptors: Vec<Own
 }
 
 fn die_with_parent() {
-    // The forwarding half gone, nobody would report this one's end; control's end of file is the other way to notice.
+    // The process that waits for this one gone, nobody would report its end; control's end of file is the other way to
+    // notice.
     let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
 }
 

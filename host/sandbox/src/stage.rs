@@ -1,7 +1,7 @@
 //! One command and the stage that watches it.
 //!
-//! Init forks a stage per command, before there is one where another is likely to follow. The stage raises its walls,
-//! waits for its command, starts it, keeps its deadline, and when the command ends, its time
+//! Init forks a stage per command, before there is one where another is likely to follow. The stage makes the process that
+//! becomes the command, with every wall up, keeps its deadline, and when the command ends, its time
 //! is up, it is told to, or init is gone, it ends the whole tree and only then reports. At full level the stage is the
 //! first process of the command's own pid namespace; at base it stands in a Landlock domain that the command cannot
 //! signal out of; at `filesystem` it can only walk the tree.
@@ -9,6 +9,7 @@
 mod become_command;
 mod end_tree;
 mod watch;
+mod zygote;
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -104,7 +105,7 @@ impl Context<'_> {
                 keep.extend(self.domain.numbers());
                 std::mem::forget(ours); // closed by number just below
                 descriptors::keep_only(&keep);
-                watch::run(self, theirs, init)
+                watch::run(self, &theirs, init)
             }
         }
     }

@@ -8,11 +8,13 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
-use stigmer_policy::Level;
+use stigmer_policy::{Layer, Level};
 
 use crate::channel::{self, Channel, ChannelError};
 use crate::fork::{Side, fork, is_single_threaded};
-use crate::init::JobTable;
+use crate::init::{Birth, JobTable};
+use crate::jail::layers::Layers;
+use crate::jail::namespaces;
 use crate::message::{CallId, CommandSpec, FromInit, Job, Setup, SetupFailure, ToInit};
 use crate::{descriptors, init, signals};
 
@@ -37,6 +39,36 @@ pub struct Jail {
     anchored: Vec<String>,
     partial: bool,
     waited: bool,
+}
+
+/// A jail of which only init is there. Dropping it ends init.
+#[derive(Debug)]
+pub struct Begun {
+    jail: Jail,
+    left_out: Vec<Layer>,
+}
+
+impl Begun {
+    /// Has init build the jail, and waits until it stands. `setup` must name the level and layers it was begun with.
+    ///
+    /// # Errors
+    /// As [`Jail::start`].
+    pub fn stand(self, setup: Setup, descriptors: &[BorrowedFd<'_>]) -> Result<Jail, StartError> {
+        let Begun { mut jail, left_out } = self;
+        // Init would stand in the namespaces of one level with the walls of another.
+        if (setup.plan.level, &setup.left_out) != (jail.level, &left_out) {
+            return Err(StartError::Channel(ChannelError::Malformed { what: "a setup for another level" }));
+        }
+        jail.control.send(&ToInit::Setup(Box::new(setup)), descriptors)?;
+        match jail.control.recv::<FromInit>()?.0 {
+            FromInit::Ready { level, anchored, partial } => {
+                (jail.level, jail.anchored, jail.partial) = (level, anchored, partial);
+                Ok(jail)
+            }
+            FromInit::Failed(failure) => Err(StartError::Setup(failure)),
+            _ => Err(StartError::Channel(ChannelError::Malformed { what: "not ready, not failed" })),
+        }
+    }
 }
 
 /// Signals that a person or a supervisor sends to the trusted half, to be passed on to a command.
@@ -104,24 +136,23 @@ impl Jail {
     /// # Errors
     /// [`StartError::Setup`] names the step, its subject and its layer. The tree is gone then.
     pub fn start(launch: &Launch, setup: Setup, descriptors: &[BorrowedFd<'_>]) -> Result<Jail, StartError> {
+        Jail::begin(launch, setup.plan.level, &setup.left_out)?.stand(setup, descriptors)
+    }
+
+    /// Starts an init that makes its namespaces while the caller still finds out what is to be in them.
+    ///
+    /// # Errors
+    /// When no init can be started.
+    pub fn begin(launch: &Launch, level: Level, left_out: &[Layer]) -> Result<Begun, StartError> {
         let (control, theirs) = channel::pair().map_err(StartError::Spawn)?;
         let init = match launch {
-            Launch::Clone(jobs) => clone(&control, theirs, jobs)?,
+            Launch::Clone(jobs) => clone(&Layers::new(level, left_out.to_vec()), theirs, jobs)?,
             Launch::Spawn { executable } => spawn(executable, theirs)?,
         };
         let pidfd =
             rustix::process::pidfd_open(init, PidfdFlags::empty()).map_err(|errno| StartError::Spawn(errno.into()))?;
-        let level = setup.plan.level;
-        let mut jail = Jail { control, init, pidfd, level, anchored: Vec::new(), partial: false, waited: false };
-        jail.control.send(&ToInit::Setup(Box::new(setup)), descriptors)?;
-        match jail.control.recv::<FromInit>()?.0 {
-            FromInit::Ready { level, anchored, partial } => {
-                (jail.level, jail.anchored, jail.partial) = (level, anchored, partial);
-                Ok(jail)
-            }
-            FromInit::Failed(failure) => Err(StartError::Setup(failure)),
-            _ => Err(StartError::Channel(ChannelError::Malformed { what: "not ready, not failed" })),
-        }
+        let jail = Jail { control, init, pidfd, level, anchored: Vec::new(), partial: false, waited: false };
+        Ok(Begun { jail, left_out: left_out.to_vec() })
     }
 
     /// The level that stands.
@@ -257,24 +288,31 @@ impl Drop for Jail {
     }
 }
 
-fn clone(control: &Channel, theirs: Channel, jobs: JobTable) -> Result<Pid, StartError> {
+fn clone(layers: &Layers, theirs: Channel, jobs: JobTable) -> Result<Pid, StartError> {
     if !is_single_threaded() {
         return Err(StartError::Threads);
     }
-    match fork(0).map_err(StartError::Spawn)? {
+    // Born in its namespaces, one process is spared. Where the kernel refuses, init leaves for them one by one and says
+    // which it was.
+    let inside = layers.needs_namespaces().then(|| fork(namespaces::at_birth(layers)).ok()).flatten();
+    let (side, birth) = match inside {
+        Some(side) => (side, Birth::Inside),
+        None => (fork(0).map_err(StartError::Spawn)?, Birth::Outside),
+    };
+    match side {
         Side::Parent(pid) => {
             drop(theirs);
             Ok(pid)
         }
         Side::Child => {
             let theirs = theirs.into_fd();
-            let _ = control;
             if occupy_standard(&theirs).is_err() {
                 crate::fork::exit(3);
             }
             clear_environment();
             // SAFETY: `occupy_standard` made number 0 the control channel and closed every other owner of it.
-            init::run(unsafe { std::os::fd::FromRawFd::from_raw_fd(0) }, jobs)
+            let control = unsafe { std::os::fd::FromRawFd::from_raw_fd(0) };
+            init::run_born(birth, control, jobs)
         }
     }
 }

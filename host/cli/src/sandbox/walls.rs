@@ -9,7 +9,7 @@ use stigmer_sandbox::jail::facts::Identity;
 use stigmer_sandbox::jail::plan::Plan;
 use stigmer_sandbox::message::{CommandMode, Setup};
 use stigmer_sandbox::prepare::{self, Environment, Folders, Person, RunFolder};
-use stigmer_sandbox::start::{Jail, Launch, StartError};
+use stigmer_sandbox::start::{Begun, Jail, Launch, StartError};
 
 use crate::failure::Failure;
 use crate::jobs;
@@ -102,6 +102,9 @@ impl Walls {
     }
 
     fn start_at(&self, level: Level, person: &Person) -> Result<Standing, Refused> {
+        // Still one thread: no second start of the executable is needed. First of all: the kernel makes namespaces
+        // meanwhile.
+        let begun = Jail::begin(&Launch::Clone(jobs::JOBS), level, &[]).map_err(Failure::ours)?;
         let workspace = prepare::check_workspace(&self.root(), person).map_err(|error| {
             let hint = error.hint();
             Failure::usage(error).hint(hint)
@@ -134,7 +137,7 @@ impl Walls {
         }
         let environment = Environment::of(&policy, level, person, &folders);
         let scratch_ends = scratch.is_none();
-        let jail = start(plan, &policy)?;
+        let jail = stand(begun, plan, &policy)?;
         Ok(Standing { jail, workspace, environment, policy, scratch_ends, _run: run })
     }
 
@@ -182,11 +185,10 @@ impl From<anyhow::Error> for Refused {
     }
 }
 
-fn start(plan: Plan, policy: &Policy) -> Result<Jail, Refused> {
+fn stand(begun: Begun, plan: Plan, policy: &Policy) -> Result<Jail, Refused> {
     let level = plan.level;
     let setup = Setup { plan, mode: CommandMode::Free, runner: None, spare: false, left_out: Vec::new() };
-    // Still one thread: no second start of the executable is needed.
-    Jail::start(&Launch::Clone(jobs::JOBS), setup, &[]).map_err(|error| match error {
+    begun.stand(setup, &[]).map_err(|error| match error {
         StartError::Setup(failure) => Refused::Here(Refusal::not_built(level, policy, failure)),
         error => Refused::Failed(Failure::ours(error)),
     })

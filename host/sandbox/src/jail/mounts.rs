@@ -202,8 +202,15 @@ fn proc() -> io::Result<OwnedFd> {
 /// Opens the folder that `target` lies in, making it and its parents where they are missing. Never follows a link.
 fn parent<'t>(root: &OwnedFd, target: &'t Path) -> io::Result<(OwnedFd, &'t std::ffi::OsStr)> {
     let name = target.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let folder = target.parent().and_then(|parent| parent.strip_prefix("/").ok()).ok_or(io::ErrorKind::InvalidInput)?;
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    // As a rule a mount before this one made it.
+    match open_below(root.as_fd(), folder, true) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        found => return Ok((found?, name)),
+    }
     let mut at = open_below(root.as_fd(), Path::new("."), true)?;
-    for component in target.parent().into_iter().flat_map(Path::components) {
+    for component in folder.components() {
         let std::path::Component::Normal(part) = component else { continue };
         let next = match open_below(at.as_fd(), Path::new(part), true) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -1,4 +1,4 @@
-//! Namespaces of an execution. The only file that calls unshare(2).
+//! Namespaces of an execution. The only file that calls unshare(2), and that says with which a process is born.
 
 use std::io;
 
@@ -17,7 +17,35 @@ use crate::message::SetupFailure;
 pub(crate) fn leave(layers: &Layers, uid: u32, gid: u32) -> Result<(), SetupFailure> {
     // First: it gives the capabilities that every later step needs.
     unshare(UnshareFlags::NEWUSER).step(Layer::Capabilities, "make a user namespace")?;
-    map_ids(uid, gid).step(Layer::Capabilities, "keep the person's user id in a user namespace")?;
+    keep_ids(uid, gid)?;
+    unshare(others(layers)).step(Layer::Mounts, "make mount, process and ipc namespaces")?;
+    if layers.has(Layer::NetNamespace) {
+        // The dearest step (about 0.4 ms).
+        unshare(UnshareFlags::NEWNET).step(Layer::NetNamespace, "make a network namespace")?;
+    }
+    furnish(layers)
+}
+
+/// What makes a fork (clone(2)) begin in all namespaces at once. Which one the kernel refuses it does not say.
+pub(crate) fn at_birth(layers: &Layers) -> libc::c_int {
+    let mut flags = UnshareFlags::NEWUSER | others(layers);
+    if layers.has(Layer::NetNamespace) {
+        flags |= UnshareFlags::NEWNET;
+    }
+    flags.bits().cast_signed()
+}
+
+/// Makes a process that was born in its namespaces what [`leave`] makes of one that moved.
+///
+/// # Errors
+/// The step that the kernel refused.
+pub(crate) fn settle(layers: &Layers, uid: u32, gid: u32) -> Result<(), SetupFailure> {
+    keep_ids(uid, gid)?;
+    furnish(layers)
+}
+
+/// All but those of users and of the network.
+fn others(layers: &Layers) -> UnshareFlags {
     let mut flags = UnshareFlags::NEWUTS;
     for (layer, flag) in [(Layer::IpcNamespace, UnshareFlags::NEWIPC), (Layer::Pids, UnshareFlags::NEWPID)] {
         if layers.has(layer) {
@@ -28,10 +56,15 @@ pub(crate) fn leave(layers: &Layers, uid: u32, gid: u32) -> Result<(), SetupFail
     if layers.has(Layer::Mounts) || layers.has(Layer::Anchors) || layers.has(Layer::Pids) {
         flags |= UnshareFlags::NEWNS;
     }
-    unshare(flags).step(Layer::Mounts, "make mount, process and ipc namespaces")?;
+    flags
+}
+
+fn keep_ids(uid: u32, gid: u32) -> Result<(), SetupFailure> {
+    map_ids(uid, gid).step(Layer::Capabilities, "keep the person's user id in a user namespace")
+}
+
+fn furnish(layers: &Layers) -> Result<(), SetupFailure> {
     if layers.has(Layer::NetNamespace) {
-        // The dearest step (about 0.4 ms).
-        unshare(UnshareFlags::NEWNET).step(Layer::NetNamespace, "make a network namespace")?;
         raise_loopback().step(Layer::NetNamespace, "bring up loopback")?;
     }
     // What `uname -n` shows; not being able to set it takes nothing from anyone.

@@ -1,13 +1,16 @@
-//! The last steps of a process before it is the command: every wall goes up, then exec.
+//! What makes a process the command: every wall goes up, and then, when there is a command, exec.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
+use std::mem::ManuallyDrop;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use stigmer_policy::Layer;
 
 use super::{Context, Work, caller, setup, step};
+use crate::channel::Channel;
+use crate::jail::layers::Layers;
 use crate::jail::{landlock, rlimits};
 use crate::message::{CommandSpec, MAX_ARGUMENT, StartFailure};
 use crate::{descriptors, seccomp, signals};
@@ -27,52 +30,61 @@ struct Image {
     candidates: Vec<CString>,
 }
 
-/// Turns the calling process into the command. Returns only when it could not. The process may share its memory with
-/// the stage, which waits: nothing here may outlast the call in a state that the stage would trip over.
+/// Raises every wall around the calling process that can stand before it knows its command.
+///
+/// # Errors
+/// The wall that could not be raised.
+pub(super) fn raise(layers: &Layers, domain: Option<&OwnedFd>) -> Result<(), StartFailure> {
+    if layers.has(Layer::Scrub) {
+        // A session of its own: no controlling terminal, and one process group to signal.
+        rustix::process::setsid().map_err(|errno| step("start a session", &errno.into()))?;
+    }
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(UMASK));
+    // prctl(2): from here on no program that is started can gain rights.
+    rustix::thread::set_no_new_privs(true).map_err(|errno| step("give up gaining rights", &errno.into()))?;
+    if let Some(domain) = domain {
+        landlock::enter(domain).map_err(|failure| setup(&failure))?;
+    }
+    // Last: the filter refuses several of the calls above.
+    if layers.has(Layer::Seccomp) {
+        seccomp::program(caller(layers.level())).install().map_err(|error| step("install the filter", &error))?;
+    }
+    Ok(())
+}
+
+/// Turns the calling process, whose walls stand, into the command. Returns only when it could not. Of other descriptors
+/// than the three it closes all but `said`, which a program's start closes.
 pub(super) fn become_command(
     context: &Context<'_>,
     work: &Work,
-    stdio: &[OwnedFd; 3],
+    stdio: [OwnedFd; 3],
+    said: &Channel,
 ) -> Result<std::convert::Infallible, StartFailure> {
     let layers = context.layers;
     let image = match work {
         Work::Command(spec) => Some(Image::new(spec)?),
         Work::Job(_) => None,
     };
-    // Should stage and init be ended together, nobody is left below full level to end the command.
-    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
-        .map_err(|errno| step("follow the stage's end", &errno.into()))?;
-    if layers.has(Layer::Scrub) {
-        // A session of its own: no controlling terminal, and one process group to signal.
-        rustix::process::setsid().map_err(|errno| step("start a session", &errno.into()))?;
-    }
     signals::unblock_all();
-    for (fd, number) in stdio.iter().zip(0..) {
-        let inside = if layers.has(Layer::Anchors) { descriptors::reopened_inside(fd) } else { Ok(None) };
+    // In this order no number is overwritten that is still needed: the kernel gave them out from the lowest on, so that
+    // none of the three lies below its place or below the one before it (SCM_RIGHTS, unix(7)).
+    for (fd, number) in stdio.into_iter().zip(0..) {
+        let inside = if layers.has(Layer::Anchors) { descriptors::reopened_inside(&fd) } else { Ok(None) };
         let inside = inside.map_err(|error| step("open stdin, stdout or stderr as the jail has it", &error))?;
-        descriptors::place(inside.as_ref().unwrap_or(fd), number)
-            .map_err(|error| step("connect stdin, stdout and stderr", &error))?;
+        // Not closed by its owner: its number may be the place of one of the three.
+        let fd = ManuallyDrop::new(inside.unwrap_or(fd));
+        descriptors::place(&fd, number).map_err(|error| step("connect stdin, stdout and stderr", &error))?;
     }
-    rustix::process::umask(rustix::fs::Mode::from_raw_mode(UMASK));
     if let Work::Command(spec) = work {
         let cwd = OsStr::from_bytes(&spec.cwd);
         rustix::process::chdir(cwd).map_err(|_| StartFailure::Directory(cwd.to_string_lossy().into_owned()))?;
     }
-    let domain = context.domain.ruleset(layers).map_err(|failure| setup(&failure))?;
+    // Only now: the command had to be read without being bound by them.
     if layers.has(Layer::Rlimits) {
         rlimits::apply(&context.plan.policy.limits).map_err(|error| step("set resource limits", &error))?;
     }
-    // prctl(2): from here on no program that is started can gain rights.
-    rustix::thread::set_no_new_privs(true).map_err(|errno| step("give up gaining rights", &errno.into()))?;
-    if let Some(domain) = domain {
-        landlock::enter(&domain).map_err(|failure| setup(&failure))?;
-    }
     if layers.has(Layer::Scrub) {
-        descriptors::close_range(3, u32::MAX);
-    }
-    // Last: the filter refuses several of the calls above.
-    if layers.has(Layer::Seccomp) {
-        seccomp::program(caller(layers.level())).install().map_err(|error| step("install the filter", &error))?;
+        descriptors::keep_only(&[0, 1, 2, said.number()]);
     }
     match (work, image) {
         (Work::Command(spec), Some(image)) => Err(image.exec(&spec.argv[0])),
@@ -81,6 +93,8 @@ pub(super) fn become_command(
             let Some((_, run)) = context.jobs.iter().find(|(name, _)| *name == job.name) else {
                 return Err(StartFailure::NotFound(job.name.clone()));
             };
+            // By number, like everything else; a program's start would have closed it.
+            descriptors::close_range(said.number().unsigned_abs(), said.number().unsigned_abs());
             let policy = &context.plan.policy;
             let outcome = std::panic::catch_unwind(|| run(policy, &arguments));
             crate::fork::exit(outcome.unwrap_or(JOB_PANICKED))

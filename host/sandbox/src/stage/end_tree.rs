@@ -4,7 +4,7 @@
 use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitOptions, WaitStatus};
 
 use super::{setup, step};
 use crate::jail::landlock as domain;
@@ -41,6 +41,10 @@ pub(super) fn enter_scope_domain(ruleset: &OwnedFd, init: Pid) -> Result<ScopePr
 /// Ends every process of the tree and reaps until there is none. Returns those that were there besides `main`, at most
 /// [`MAX_REAPED`] by name, and how many in all.
 pub(super) fn end_tree(way: &Way, main: Pid) -> (Vec<Reaped>, u32) {
+    // Orphans of the tree become children of this process. Without a child there is nobody left.
+    if is_empty() {
+        return (Vec::new(), 0);
+    }
     let mut found = match way {
         Way::PidNamespace => members(),
         Way::ScopeDomain(_) | Way::Walk => descendants(),
@@ -111,6 +115,14 @@ fn end_by_walking() {
             return;
         }
     }
+}
+
+/// Whether the calling process has no child, neither running nor ended.
+fn is_empty() -> bool {
+    matches!(
+        rustix::process::waitid(WaitId::All, WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT),
+        Err(Errno::CHILD)
+    )
 }
 
 /// Waits for one child; false when there is none left.

@@ -8,11 +8,11 @@ use rustix::process::{Pid, Signal, WaitStatus};
 use serde::{Deserialize, Serialize};
 use stigmer_policy::Layer;
 
-use super::become_command::become_command;
-use super::end_tree::{self, Way};
+use super::end_tree;
+use super::zygote::{Said, Zygote};
 use super::{Context, Work, step};
 use crate::channel::Channel;
-use crate::fork::{Side, exit, fork, vfork};
+use crate::fork::exit;
 use crate::message::{CommandReport, Ended, StartFailure};
 use crate::signals;
 
@@ -39,86 +39,53 @@ pub(crate) enum FromStage {
 }
 
 /// Runs the stage in a process that init forked for it; never returns.
-pub(super) fn run(context: &Context<'_>, init: Channel, parent: Pid) -> ! {
-    let message = match context.raise(parent) {
+pub(super) fn run(context: &Context<'_>, init: &Channel, parent: Pid) -> ! {
+    let message = match watch(context, init, parent) {
+        Ok(Some(report)) => FromStage::Ended(report),
+        // Never used: init is gone, or keeps no spare any more.
+        Ok(None) => exit(0),
         Err(failure) => FromStage::NotStarted(failure),
-        Ok(way) => match given(&init) {
-            // Never used: init is gone, or keeps no spare any more.
-            None => exit(0),
-            Some((work, stdio)) => match watch(context, &way, &work, stdio, &init) {
-                Ok(report) => FromStage::Ended(report),
-                Err(failure) => FromStage::NotStarted(failure),
-            },
-        },
     };
     // Nobody to tell: init is gone, and so is the tree.
     let _ = init.send(&message, &[]);
     exit(0)
 }
 
-/// Waits for work.
-fn given(init: &Channel) -> Option<(Work, [OwnedFd; 3])> {
-    match init.recv::<ToStage>() {
-        Ok((ToStage::Begin(work), descriptors)) => Some((work, descriptors.try_into().ok()?)),
-        Ok(_) | Err(_) => None,
-    }
-}
-
-fn watch(
-    context: &Context<'_>,
-    way: &Way,
-    work: &Work,
-    stdio: [OwnedFd; 3],
-    init: &Channel,
-) -> Result<CommandReport, StartFailure> {
+fn watch(context: &Context<'_>, init: &Channel, parent: Pid) -> Result<Option<CommandReport>, StartFailure> {
+    let way = context.raise(parent)?;
     // Not a pidfd of the command alone: orphans of its tree end, too, and must not fill the pid namespace.
     let children = signals::ended_children().map_err(|error| step("watch the command", &error))?;
-    let deadline = match work {
-        Work::Command(spec) => spec.timeout,
-        Work::Job(_) => None,
-    }
-    .map(|timeout| Instant::now() + timeout);
-    let main = spawn(context, work, stdio)?;
-    // Init may be gone already; then the first poll says so.
-    let _ = init.send(&FromStage::Started, &[]);
-    let ended = wait(main, init, &children, deadline);
+    let Zygote { pid: main, said } = Zygote::open(context, init)?;
+    let deadline = match said.recv::<Said>() {
+        Ok((Said::Begun(timeout), _)) => timeout.map(|timeout| Instant::now() + timeout),
+        Ok((Said::Failed(failure), _)) => return Err(failure),
+        Err(_) => return Ok(None),
+    };
+    let ended = wait(main, init, said, &children, deadline)?;
     let (reaped, reaped_total) =
-        if context.layers.has(Layer::Stage) { end_tree::end_tree(way, main) } else { (Vec::new(), 0) };
-    Ok(CommandReport { ended, reaped, reaped_total, restored: Vec::new() })
+        if context.layers.has(Layer::Stage) { end_tree::end_tree(&way, main) } else { (Vec::new(), 0) };
+    Ok(Some(CommandReport { ended, reaped, reaped_total, restored: Vec::new() }))
 }
 
-/// Makes the process that becomes the command, and waits until it has.
-fn spawn(context: &Context<'_>, work: &Work, stdio: [OwnedFd; 3]) -> Result<Pid, StartFailure> {
-    match work {
-        Work::Command(_) => {
-            let mut failure = None;
-            let pid = vfork(&mut || {
-                let Err(error) = become_command(context, work, &stdio);
-                failure = Some(error);
-                exit(127)
-            });
-            let pid = pid.map_err(|error| step("make a process", &error))?;
-            failure.map_or(Ok(pid), Err)
-        }
-        // Our own code stays in the process: it must not share this one's memory, nor hold it up.
-        Work::Job(_) => match fork(0).map_err(|error| step("make a process", &error))? {
-            Side::Child => {
-                // Says no more than that it failed: a job's own walls are those of a command.
-                let Err(_) = become_command(context, work, &stdio);
-                exit(127)
-            }
-            Side::Parent(pid) => Ok(pid),
-        },
-    }
-}
-
-fn wait(main: Pid, init: &Channel, children: &OwnedFd, deadline: Option<Instant>) -> Ended {
+/// Waits for the end of the command, or for a reason to end it.
+///
+/// # Errors
+/// When it could not be started.
+fn wait(
+    main: Pid,
+    init: &Channel,
+    said: Channel,
+    children: &OwnedFd,
+    deadline: Option<Instant>,
+) -> Result<Ended, StartFailure> {
+    let mut starting = Some(said);
     loop {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         if left == Some(Duration::ZERO) {
-            return Ended::TimedOut;
+            return Ok(Ended::TimedOut);
         }
-        let mut fds = [PollFd::new(children, PollFlags::IN), PollFd::from_borrowed_fd(init.fd(), PollFlags::IN)];
+        let mut fds = vec![PollFd::new(children, PollFlags::IN), PollFd::from_borrowed_fd(init.fd(), PollFlags::IN)];
+        fds.extend(starting.as_ref().map(|said| PollFd::from_borrowed_fd(said.fd(), PollFlags::IN)));
         let timeout = left.map(|left| Timespec {
             tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: left.subsec_nanos().into(),
@@ -126,20 +93,30 @@ fn wait(main: Pid, init: &Channel, children: &OwnedFd, deadline: Option<Instant>
         match poll(&mut fds, timeout.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             // Blind, it can only end what it watches.
-            Err(_) => return Ended::Lost,
+            Err(_) => return Ok(Ended::Lost),
         }
-        let (command_event, init_event) = (!fds[0].revents().is_empty(), !fds[1].revents().is_empty());
-        if command_event {
+        let ready: Vec<_> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
+        // First: a command that has ended already had started before.
+        if ready.get(2) == Some(&true)
+            && let Some(said) = starting.take()
+        {
+            if let Ok((Said::Failed(failure), _)) = said.recv::<Said>() {
+                return Err(failure);
+            }
+            // Init may be gone already; then the next poll says so.
+            let _ = init.send(&FromStage::Started, &[]);
+        }
+        if ready[0] {
             signals::drain(children);
             if let Some(status) = end_tree::reap_ended(main) {
-                return ended(status);
+                return Ok(ended(status));
             }
         }
-        if init_event {
+        if ready[1] {
             match init.recv::<ToStage>() {
                 Ok((ToStage::Signal(number), _)) => pass_on(main, number),
                 // Told to, or init is gone.
-                Ok(_) | Err(_) => return Ended::Killed,
+                Ok(_) | Err(_) => return Ok(Ended::Killed),
             }
         }
     }
