@@ -74,7 +74,7 @@ pub(crate) fn settle(
                 Ok(Some(_)) => facts.keyring_keys.push((*provider).to_owned()),
                 // That there is none is nothing to speak of as long as no key is missing; that it hangs is.
                 Err(error @ KeyringError::GaveUp { .. }) => {
-                    printer.note(format_args!("the OS keyring is not used: {:#}", anyhow::Error::from(error)));
+                    not_used(error, printer);
                     break;
                 }
                 Ok(None) | Err(_) => {}
@@ -134,7 +134,7 @@ pub(crate) fn stored_key(
     match keyring.get(&name) {
         Ok(Some(value)) => return Ok(Some(FoundKey { value, origin: KeyOrigin::Keyring.to_string() })),
         Ok(None) => {}
-        Err(error) => printer.note(format_args!("the OS keyring is not used: {:#}", anyhow::Error::from(error))),
+        Err(error) => not_used(error, printer),
     }
     let Some(argv) = &context.document.secret_command else { return Ok(None) };
     let command =
@@ -142,6 +142,14 @@ pub(crate) fn stored_key(
             .and_then(|command| command.run(&name));
     let value = command.context("could not get the key").map_err(Failure::said_no)?;
     Ok(Some(FoundKey { value, origin: KeyOrigin::Command.to_string() }))
+}
+
+fn not_used(error: KeyringError, printer: &Printer) {
+    let hint = error.hint();
+    printer.note(format_args!("the OS keyring is not used: {:#}", anyhow::Error::from(error)));
+    if let Some(hint) = hint {
+        printer.hint(format_args!("{hint}"));
+    }
 }
 
 /// Whether somebody sits at a terminal whom one could ask.

@@ -10,6 +10,8 @@ mod faults;
 mod keys;
 #[path = "whole/lifecycle.rs"]
 mod lifecycle;
+#[path = "whole/locked.rs"]
+mod locked;
 #[path = "whole/parked.rs"]
 mod parked;
 #[path = "whole/prompt.rs"]

@@ -63,7 +63,13 @@ impl KeyringError {
     /// What a person can do about it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
-        Some("use an environment variable or `secret_command` where there is no keyring".to_owned())
+        let without = "an environment variable or `secret_command` works without a keyring";
+        Some(match self {
+            KeyringError::Failed { .. } | KeyringError::GaveUp { .. } => {
+                format!("if it is locked, unlock it and try again; {without}")
+            }
+            KeyringError::NotKept | KeyringError::Value { .. } | KeyringError::Thread(_) => without.to_owned(),
+        })
     }
 }
 
