@@ -25,6 +25,10 @@ pub const ANSWER_TOKENS: u32 = 16_384;
 /// few results, and cuts the beginning off without a word.
 pub const LOCAL_CONTEXT_TOKENS: u32 = 32_768;
 
+/// How long a local model stays loaded after an answer. The server's own default (5 minutes) is shorter than a long
+/// command or a person's answer to a question, and loading takes up to a minute.
+pub const LOCAL_KEEP_ALIVE: &str = "30m";
+
 /// Which API the provider speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {

@@ -48,6 +48,9 @@ pub(crate) fn begin(context: &mut Context, keys: Keys, printer: &Printer) -> Res
         Keys::Find => find(context, &keyring, printer)?,
         Keys::Leave => (None, None),
     };
+    if keys == Keys::Find {
+        provider::warn_in_the_clear(context, printer)?;
+    }
     if let Some(typed) = context.settings.get(Key::Workspace).cloned()
         && let Ok(resolved) = std::path::absolute(&typed.value)
     {

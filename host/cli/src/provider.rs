@@ -237,6 +237,24 @@ pub(crate) fn check_endpoints(context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Says it when what is told to the provider in use, and its key, leave this machine unencrypted.
+pub(crate) fn warn_in_the_clear(context: &Context, printer: &Printer) -> Result<(), Failure> {
+    let key = match context.settings.value(Key::Provider) {
+        Some("anthropic") => Key::AnthropicUrl,
+        Some("openai" | "openai-compatible") => Key::OpenAiUrl,
+        Some("ollama") => Key::OllamaUrl,
+        _ => return Ok(()),
+    };
+    if let Some(host) = endpoint(context, key)?.and_then(|endpoint| endpoint.in_the_clear()) {
+        let name = row(key).variables[0];
+        printer.note(format_args!(
+            "{name} is plain http: the conversation, and a key, can be read and changed on the way to `{host}`"
+        ));
+        printer.hint(format_args!("use https, or a tunnel such as `ssh -L`, where that way is not yours alone"));
+    }
+    Ok(())
+}
+
 fn endpoint(context: &Context, key: Key) -> Result<Option<Endpoint>, Failure> {
     let Some(url) = context.settings.value(key) else { return Ok(None) };
     let parsed = Endpoint::parse(url).with_context(|| format!("{} cannot be used", row(key).variables[0]));

@@ -91,7 +91,8 @@ impl RunCommand {
         crate::provider::check_endpoints(&context)?;
         let mut draft = request::Draft::new(&self, &context)?;
         let socket = client::socket(&context.person.stigmer_home);
-        if client::listener(&socket)?.is_none() {
+        let begins = client::listener(&socket)?.is_none();
+        if begins {
             let keys = if draft.scripted() { Keys::Leave } else { Keys::Find };
             let begun = begin(&mut context, keys, printer)?;
             printer.note(format_args!("no daemon was running: started one (pid {})", begun.pid));
@@ -115,6 +116,10 @@ impl RunCommand {
             Ok::<_, Failure>((daemon, known))
         })?;
         draft.settle(&mut context, &known, printer)?;
+        // A start says it itself.
+        if !begins && !draft.scripted() {
+            crate::provider::warn_in_the_clear(&context, printer)?;
+        }
         let (scripted, approve) = (draft.scripted(), draft.approve);
         runtime.block_on(async {
             // From here on Ctrl-C is ours: an execution that was asked for is cancelled, never left behind.

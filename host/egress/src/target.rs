@@ -110,6 +110,15 @@ impl Target {
         }
     }
 
+    /// Whether it is this machine itself, by address or by a name that is kept for it (RFC 6761, 6.3).
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        match &self.host {
+            Asked::Address(address) => address.to_canonical().is_loopback(),
+            name => name.is_localhost(),
+        }
+    }
+
     /// `host:port`, an IPv6 address in brackets.
     #[must_use]
     pub fn authority(&self) -> String {

@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Arguments, Decoder, LOCAL_CONTEXT_TOKENS, Prompt, Requested, Wire, chat};
+use super::{Arguments, Decoder, LOCAL_CONTEXT_TOKENS, LOCAL_KEEP_ALIVE, Prompt, Requested, Wire, chat};
 
 use crate::conversation::CallResult;
 
@@ -26,7 +26,14 @@ impl Wire for Ollama {
     }
 
     fn body(&self, prompt: &Prompt<'_>) -> Vec<u8> {
-        let mut body = json!({ "model": prompt.model, "stream": true, "options": { "num_ctx": LOCAL_CONTEXT_TOKENS } });
+        let mut body = json!({
+            "model": prompt.model, "stream": true, "keep_alive": LOCAL_KEEP_ALIVE,
+            // Else the beginning is left out without a word when the conversation is longer than the context: the person's
+            // own task first. So it is an error, or an answer that says that it was cut (github.com/ollama/ollama,
+            // api/types.go, ChatRequest). A server that is too old to know the two cuts all the same.
+            "truncate": false, "shift": false,
+            "options": { "num_ctx": LOCAL_CONTEXT_TOKENS },
+        });
         if !prompt.tools.is_empty() {
             body["tools"] = chat::tools(prompt);
         }

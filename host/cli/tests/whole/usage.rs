@@ -103,3 +103,23 @@ fn components_and_arguments_that_are_none() {
     assert_eq!((said.code, said.out.as_str()), (2, ""));
     assert!(said.err.contains("expected a WebAssembly component"), "{}", said.err);
 }
+
+#[test]
+fn plain_http_beyond_this_machine_is_said_and_https_or_loopback_is_not() {
+    let start = ["local", "start", "--sandbox", "filesystem", "--provider", "openai-compatible", "--model", "m"];
+    for (url, host) in [
+        ("http://192.168.1.7:8080/v1", Some("192.168.1.7")),
+        ("https://192.168.1.7:8080/v1", None),
+        ("http://127.0.0.1:9/v1", None),
+    ] {
+        let world = World::new();
+        let variables = [("OPENAI_BASE_URL", url), ("OPENAI_API_KEY", "sk-canary-1")];
+        let said = world.run_with(&variables, &start);
+        assert_eq!(said.code, 0, "{url}");
+        let says = host.map(|host| format!("note: OPENAI_BASE_URL is plain http: the conversation, and a key, can be read and changed on the way to `{host}`\n"));
+        match says {
+            Some(says) => assert!(said.err.contains(&says) && said.err.contains("hint: use https"), "{}", said.err),
+            None => assert!(!said.err.contains("plain http"), "{url}: {}", said.err),
+        }
+    }
+}

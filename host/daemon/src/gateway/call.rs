@@ -11,6 +11,7 @@ use stigmer_secrets::Redactor;
 use super::body::ModelField;
 use super::budget::{Budget, Turn};
 use super::error::GatewayError;
+use super::models;
 use super::provider::{Provider, Wire};
 use super::reply::{ModelReply, ReplyBody, Source};
 use super::script::{Script, ScriptFailure};
@@ -27,6 +28,11 @@ const HANDED_ON: &[&str] =
 /// Headers of ours on an error status: what the runner cannot know and the person wants to. Origins are names of variables
 /// and places, never values.
 const OURS: [&str; 3] = ["stigmer-provider", "stigmer-model", "stigmer-key-from"];
+
+/// Status by which each provider says that it does not know the model.
+const NOT_FOUND: u16 = 404;
+/// Another header of ours, on that status: the models that the provider has.
+const MODELS: &str = "stigmer-models";
 
 /// What an execution's calls are held to.
 #[derive(Debug)]
@@ -178,6 +184,11 @@ impl Gateway {
                 OURS.into_iter().zip(ours).filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
             headers.extend(named);
             turn.refund();
+            if status == NOT_FOUND
+                && let Some(models) = models::like(&self.egress, provider, &call.model).await
+            {
+                headers.push((MODELS.to_owned(), redactor.text(&models).into_owned()));
+            }
         }
         let source = Source::Provider(response.into_body());
         let body = ReplyBody::new(source, call.provider, redactor.stream(), turn, meter);

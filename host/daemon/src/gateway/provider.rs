@@ -85,6 +85,12 @@ impl Endpoint {
         (self.0.host_text(), self.0.port)
     }
 
+    /// Host, when what is said there leaves this machine unencrypted: plain http to anything but loopback.
+    #[must_use]
+    pub fn in_the_clear(&self) -> Option<String> {
+        (self.0.scheme == Scheme::Http && !self.0.is_loopback()).then(|| self.0.host_text())
+    }
+
     /// The URL of a path below it.
     pub(super) fn join(&self, path: &str) -> String {
         let scheme = if self.0.scheme == Scheme::Https { "https" } else { "http" };
@@ -225,6 +231,21 @@ mod tests {
         }
         assert_eq!(Endpoint::parse("https://a.example/?k=v"), Err(EndpointError::Query));
         assert!(matches!(Endpoint::parse("https://u:p@a.example/"), Err(EndpointError::Url(TargetError::User))));
+    }
+
+    #[test]
+    fn what_leaves_the_machine_unencrypted() {
+        for (url, host) in [
+            ("http://192.168.1.7:8080/v1", Some("192.168.1.7")),
+            ("http://models.lan", Some("models.lan")),
+            ("http://[fd00::1]:1", Some("fd00::1")),
+            ("https://192.168.1.7:8080", None),
+            ("http://127.0.0.1:11434", None),
+            ("http://[::1]:11434", None),
+            ("http://localhost:11434", None),
+        ] {
+            assert_eq!(Endpoint::parse(url).unwrap().in_the_clear().as_deref(), host, "{url}");
+        }
     }
 
     #[test]

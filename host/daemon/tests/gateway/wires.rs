@@ -156,6 +156,41 @@ async fn a_refusal_says_whom_was_asked_and_where_the_key_came_from() {
 }
 
 #[tokio::test]
+async fn an_unknown_model_is_answered_with_the_models_that_are_there() {
+    let data = r#"{"data":[{"id":"m-9"},{"id":"m-2"}]}"#;
+    let tags = r#"{"models":[{"name":"m-9"},{"name":"m-2"}]}"#;
+    let list = |body: &str| {
+        [Answer::status(404, None), Answer::json(body), Answer::status(404, None), Answer::status(500, None)]
+    };
+    for (name, path, lists, body) in [
+        ("anthropic", "/v1/messages", "GET /v1/models?limit=100", data),
+        ("openai", "/chat/completions", "GET /models", data),
+        ("ollama", "/api/chat", "GET /api/tags", tags),
+    ] {
+        let server = ModelServer::start(list(body)).await.unwrap();
+        let base = endpoint(&server.url());
+        let provider = match name {
+            "anthropic" => Provider::anthropic(base, key()),
+            "openai" => Provider::openai(base, key()),
+            _ => Provider::ollama(base),
+        };
+        let gateway = gateway(Some(provider), Limits::default());
+        let id = open(&gateway, name, 1, None, None);
+        // The second time the provider lists nothing: the refusal is handed on all the same, and neither costs a turn.
+        for models in [Some("m-2, m-9"), None] {
+            let reply = gateway.call(call(&id, name, path)).await.unwrap();
+            let said = reply.headers.iter().find(|(name, _)| name == "stigmer-models").map(|(_, value)| value.as_str());
+            assert_eq!((reply.status, said), (404, models), "{name}");
+        }
+        let asked = server.asked();
+        assert_eq!(asked[1].line, lists);
+        assert_eq!(asked[1].header("x-api-key"), (name == "anthropic").then_some(KEY));
+        assert_eq!(asked[1].header("authorization").is_some(), name == "openai");
+        assert_eq!(gateway.close(&id).unwrap().budget.spent().turns, 0);
+    }
+}
+
+#[tokio::test]
 async fn a_cut_stream_and_a_stalled_one_are_errors_and_cost_no_turn() {
     let cut = ANTHROPIC.find("event: message_delta").unwrap();
     let faults = [Fault::Close(cut), Fault::Stall(cut), Fault::None];

@@ -99,6 +99,7 @@ fn results_name_their_calls() {
     let sent: Value = serde_json::from_str(&body(Protocol::Ollama, &tools(), &steps(Protocol::Ollama, 1))).unwrap();
     assert_eq!(sent["messages"][3], json!({ "role": "tool", "tool_name": "read_file", "content": "result 0" }));
     assert_eq!(sent["options"]["num_ctx"], LOCAL_CONTEXT_TOKENS);
+    assert_eq!((&sent["truncate"], &sent["shift"], &sent["keep_alive"]), (&json!(false), &json!(false), &json!("30m")));
 }
 
 #[test]
