@@ -29,7 +29,7 @@ fn next(status: u16, provider: &str, key_from: Option<&str>, models: Option<&str
     }
     match (status, key_from) {
         (401 | 403, Some(from)) => Some(format!(
-            "the key came from {from}: change it there, or with `stigmer secret set {provider}`, and start the daemon again"
+            "the key's origin: {from}; change it there, or name another with `stigmer secret set {provider}`"
         )),
         (401 | 403, None) => Some(format!("no key was sent; `stigmer secret set {provider}` keeps one")),
         (404, _) if provider == "ollama" => {

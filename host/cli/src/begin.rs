@@ -49,6 +49,7 @@ pub(crate) fn begin(context: &mut Context, keys: Keys, printer: &Printer) -> Res
         Keys::Leave => (None, None),
     };
     if keys == Keys::Find {
+        provider::say_what_is_missing(context, printer)?;
         provider::warn_in_the_clear(context, printer)?;
     }
     if let Some(typed) = context.settings.get(Key::Workspace).cloned()
@@ -115,6 +116,8 @@ fn find(context: &mut Context, keyring: &Keyring, printer: &Printer) -> Result<F
             return Ok((None, nothing.hint()));
         }
         // Whoever sits there most likely has a key for the first of the list.
+        printer.note(format_args!("no provider is named, no key is found, and no Ollama answers"));
+        printer.hint(format_args!("for another than Anthropic: Ctrl-D, then `--provider openai`, or start Ollama"));
         let Some(key) = provider::ask_key("anthropic", keyring, printer)? else { return Ok((None, nothing.hint())) };
         context.settings.set(Key::Provider, "anthropic".to_owned(), crate::settings::Origin::Default);
         let settled = provider::settle(context, keyring, printer)?;

@@ -1,24 +1,24 @@
 //! Which provider and model, and where its key is.
 
+mod endpoint;
+
 use std::io::IsTerminal;
-use std::sync::Arc;
 
 use anyhow::Context as _;
 use stigmer_daemon::gateway::discover::PROVIDERS;
-use stigmer_daemon::gateway::provider::OLLAMA;
-use stigmer_daemon::gateway::{Endpoint, Facts, NoProvider, choose, ollama_answers};
-use stigmer_egress::{Egress, Proxy, Settings as EgressSettings};
+use stigmer_daemon::gateway::{Facts, NoProvider, choose};
+use stigmer_egress::Proxy;
 use stigmer_sandbox::held::HeldSignals;
 use stigmer_secrets::{
     Ask, Held, Keyring, KeyringError, Origin as KeyOrigin, PromptError, SecretCommand, SecretName, SecretValue,
     Terminal,
 };
 
-use crate::client;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::printer::Printer;
-use crate::settings::{Key, Origin, row};
+use crate::settings::{Key, Origin};
+pub(crate) use endpoint::{check_endpoints, say_what_is_missing, warn_in_the_clear};
 
 /// The model of a provider when nobody names one.
 const DEFAULT_MODELS: &[(&str, &str)] = &[("anthropic", "claude-sonnet-4-5"), ("openai", "gpt-5.1")];
@@ -41,7 +41,8 @@ pub(crate) fn needs_key(provider: &str) -> bool {
 
 /// Chooses provider and model and writes both into the settings with their origin; says why nothing was found otherwise.
 ///
-/// Asks the keyring and a local Ollama only when nothing stronger decides.
+/// Asks the keyring and a local Ollama only when nothing stronger decides. A provider that the settings have already, found
+/// out by asking or taken over from the daemon, stays.
 pub(crate) fn settle(
     context: &mut Context,
     keyring: &Keyring,
@@ -52,7 +53,7 @@ pub(crate) fn settle(
         provider.map(|valued| valued.value.clone())
     };
     let mut facts = Facts {
-        flag: named(|origin| matches!(origin, Origin::Flag)),
+        flag: named(|origin| matches!(origin, Origin::Flag | Origin::Default)),
         environment: named(|origin| matches!(origin, Origin::Environment(_))),
         config: named(|origin| matches!(origin, Origin::Config)),
         ..Facts::default()
@@ -81,8 +82,12 @@ pub(crate) fn settle(
             }
         }
         if facts.ollama_named || facts.keyring_keys.is_empty() {
-            facts.ollama_answers = Some(ollama(context)?);
+            facts.ollama_answers = Some(endpoint::ollama(context)?);
         }
+    }
+    if facts.flag.as_deref() == Some("script") {
+        let error = anyhow::anyhow!("the provider `script` is of one run, and needs its file");
+        return Err(Failure::usage(error).hint(Some("`stigmer run --model script:FILE`".to_owned())));
     }
     let choice = match choose(&facts) {
         Ok(choice) => choice,
@@ -110,13 +115,8 @@ pub(crate) fn settle(
     Ok(Ok(()))
 }
 
-/// The key in the environment, in the keyring, or from `secret_command`; `None` when none of them has it.
-pub(crate) fn stored_key(
-    context: &Context,
-    provider: &str,
-    keyring: &Keyring,
-    printer: &Printer,
-) -> Result<Option<FoundKey>, Failure> {
+/// The key in the environment; `None` when there is none.
+pub(crate) fn environment_key(context: &Context, provider: &str) -> Result<Option<FoundKey>, Failure> {
     let own = OWN_KEYS.iter().find(|(name, _)| *name == provider).map(|(_, variable)| *variable);
     for variable in [Some(ANY_KEY), own].into_iter().flatten() {
         if let Some(text) = context.variable(variable) {
@@ -126,7 +126,20 @@ pub(crate) fn stored_key(
             return Ok(Some(FoundKey { value, origin: format!("environment {variable}") }));
         }
     }
-    if !needs_key(provider) {
+    Ok(None)
+}
+
+/// The key in the environment, in the keyring, or from `secret_command`; `None` when none of them has it.
+pub(crate) fn stored_key(
+    context: &Context,
+    provider: &str,
+    keyring: &Keyring,
+    printer: &Printer,
+) -> Result<Option<FoundKey>, Failure> {
+    if let Some(key) = environment_key(context, provider)? {
+        return Ok(Some(key));
+    }
+    if provider == "ollama" {
         return Ok(None);
     }
     let name =
@@ -134,9 +147,11 @@ pub(crate) fn stored_key(
     match keyring.get(&name) {
         Ok(Some(value)) => return Ok(Some(FoundKey { value, origin: KeyOrigin::Keyring.to_string() })),
         Ok(None) => {}
-        Err(error) => not_used(error, printer),
+        // Where no key is needed, none is missed.
+        Err(error) if needs_key(provider) => not_used(error, printer),
+        Err(_) => {}
     }
-    let Some(argv) = &context.document.secret_command else { return Ok(None) };
+    let Some(argv) = context.document.secret_command.as_ref().filter(|_| needs_key(provider)) else { return Ok(None) };
     let command =
         SecretCommand::new(argv.clone(), |name| context.person.environment.get(std::ffi::OsStr::new(name)).cloned())
             .and_then(|command| command.run(&name));
@@ -227,45 +242,4 @@ pub(crate) fn proxy(context: &Context) -> Result<Option<(String, String)>, Failu
         Failure::usage(anyhow::Error::from(error).context("HTTPS_PROXY cannot be used")).hint(hint)
     })?;
     Ok(Some((url.to_owned(), bypass.to_owned())))
-}
-
-/// Every base URL that was set can be used.
-pub(crate) fn check_endpoints(context: &Context) -> Result<(), Failure> {
-    for key in [Key::OllamaUrl, Key::AnthropicUrl, Key::OpenAiUrl] {
-        endpoint(context, key)?;
-    }
-    Ok(())
-}
-
-/// Says it when what is told to the provider in use, and its key, leave this machine unencrypted.
-pub(crate) fn warn_in_the_clear(context: &Context, printer: &Printer) -> Result<(), Failure> {
-    let key = match context.settings.value(Key::Provider) {
-        Some("anthropic") => Key::AnthropicUrl,
-        Some("openai" | "openai-compatible") => Key::OpenAiUrl,
-        Some("ollama") => Key::OllamaUrl,
-        _ => return Ok(()),
-    };
-    if let Some(host) = endpoint(context, key)?.and_then(|endpoint| endpoint.in_the_clear()) {
-        let name = row(key).variables[0];
-        printer.note(format_args!(
-            "{name} is plain http: the conversation, and a key, can be read and changed on the way to `{host}`"
-        ));
-        printer.hint(format_args!("use https, or a tunnel such as `ssh -L`, where that way is not yours alone"));
-    }
-    Ok(())
-}
-
-fn endpoint(context: &Context, key: Key) -> Result<Option<Endpoint>, Failure> {
-    let Some(url) = context.settings.value(key) else { return Ok(None) };
-    let parsed = Endpoint::parse(url).with_context(|| format!("{} cannot be used", row(key).variables[0]));
-    parsed.map(Some).map_err(Failure::usage)
-}
-
-fn ollama(context: &Context) -> Result<bool, Failure> {
-    let base = match endpoint(context, Key::OllamaUrl)? {
-        Some(base) => base,
-        None => Endpoint::parse(OLLAMA).context("Ollama's own address is no address")?,
-    };
-    let egress = Arc::new(Egress::new(EgressSettings::default()).context("could not look for an Ollama")?);
-    Ok(client::runtime()?.block_on(ollama_answers(&egress, &base)))
 }

@@ -16,6 +16,8 @@ mod locked;
 mod parked;
 #[path = "whole/prompt.rs"]
 mod prompt;
+#[path = "whole/refusing.rs"]
+mod refusing;
 #[path = "whole/runs.rs"]
 mod runs;
 #[path = "whole/usage.rs"]

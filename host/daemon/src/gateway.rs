@@ -9,7 +9,7 @@ pub mod budget;
 pub mod call;
 pub mod discover;
 pub mod error;
-mod models;
+pub mod models;
 pub mod provider;
 mod reply;
 pub mod script;

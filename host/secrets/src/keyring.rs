@@ -158,9 +158,16 @@ impl Keyring {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let entry = format!("{PROBE}{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         const WRITTEN: &str = "written by a check, safe to delete";
-        self.call("write", &entry, |store, entry| store.write(entry, WRITTEN))?;
-        let read = self.call("read", &entry, |store, entry| store.read(entry));
-        self.call("delete", &entry, |store, entry| store.delete(entry))?;
+        // The entry's name says nothing to anybody.
+        let unnamed = |error| match error {
+            KeyringError::Failed { verb, source, .. } => {
+                KeyringError::Failed { verb, entry: "an entry for trial".to_owned(), source }
+            }
+            error => error,
+        };
+        self.call("write", &entry, |store, entry| store.write(entry, WRITTEN)).map_err(unnamed)?;
+        let read = self.call("read", &entry, |store, entry| store.read(entry)).map_err(unnamed);
+        self.call("delete", &entry, |store, entry| store.delete(entry)).map_err(unnamed)?;
         if read?.as_deref() == Some(WRITTEN) { Ok(()) } else { Err(KeyringError::NotKept) }
     }
 

@@ -60,9 +60,8 @@ impl<'a> Text<'a> {
         if is_error && !text.starts_with(DENIED) {
             let first = clean(text.lines().next().unwrap_or_default());
             self.side(&format!("  {}", shorten(&first, SUMMARY)));
-        } else if tool == "edit_file" {
-            let part = |name: &str| args[name].as_str().unwrap_or_default().to_owned();
-            for line in diff::lines(&part("old_string"), &part("new_string")) {
+        } else if let Some((old, new)) = change(tool, &args) {
+            for line in diff::lines(old, new) {
                 self.side(&format!("  {line}"));
             }
         }
@@ -151,6 +150,17 @@ impl Show for Text<'_> {
     }
 }
 
+/// What a call that changed a file took out, and what it put in its place. A file that is written is new: `write_file`
+/// replaces none.
+fn change<'a>(tool: &str, args: &'a Value) -> Option<(&'a str, &'a str)> {
+    let part = |name: &str| args[name].as_str();
+    match tool {
+        "edit_file" => Some((part("old_string")?, part("new_string")?)),
+        "write_file" => Some(("", part("content")?)),
+        _ => None,
+    }
+}
+
 /// How the result of a refused call begins.
 const DENIED: &str = "Denied: ";
 
@@ -222,6 +232,16 @@ mod tests {
     fn nothing_that_an_agent_wrote_steers_the_terminal() {
         assert_eq!(clean("a\x1b]0;title\x07\nb"), "a ]0;title  b");
         assert_eq!(clean_text("a\x1b[2J\n\tb\r"), "a[2J\n\tb");
+    }
+
+    #[test]
+    fn edits_and_new_files_are_shown_as_what_goes_and_what_comes() {
+        let edit = serde_json::json!({ "file_path": "/w/a", "old_string": "a", "new_string": "b" });
+        assert_eq!(change("edit_file", &edit), Some(("a", "b")));
+        let written = serde_json::json!({ "file_path": "/w/a", "content": "x\n" });
+        assert_eq!(change("write_file", &written), Some(("", "x\n")));
+        assert_eq!(change("read_file", &written), None);
+        assert_eq!(change("write_file", &Value::Null), None);
     }
 
     #[test]

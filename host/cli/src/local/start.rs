@@ -68,6 +68,9 @@ impl StartCommand {
         if let Some(pid) = client::listener(&client::socket(&context.person.stigmer_home))? {
             printer
                 .line(format_args!("stigmer is running already (pid {}); nothing was changed", pid.as_raw_nonzero()));
+            if !self.flags.to_flags().is_empty() {
+                printer.hint(format_args!("`stigmer local restart`, with the same flags, takes new settings over"));
+            }
             return Ok(ExitCode::SUCCESS);
         }
         // A workspace that was named must be usable; the default is wherever a run is typed.

@@ -171,11 +171,14 @@ fn find(context: &mut Context, known: &Known, printer: &Printer) -> Result<(Stri
         return Err(Failure::said_no(nothing).hint(hint));
     }
     let name = context.settings.value(Key::Provider).unwrap_or_default().to_owned();
-    if let Some(key) = provider::stored_key(context, &name, &keyring, printer)? {
-        return Ok((name, Some(key)));
-    }
-    if !provider::needs_key(&name) || known.keys.contains(&name) {
-        return Ok((name, None));
+    // What the daemon has needs no look into the keyring, which may be slow.
+    let key = match provider::environment_key(context, &name)? {
+        None if known.keys.contains(&name) => return Ok((name, None)),
+        None => provider::stored_key(context, &name, &keyring, printer)?,
+        key => key,
+    };
+    if key.is_some() || !provider::needs_key(&name) {
+        return Ok((name, key));
     }
     if !provider::person_is_there() {
         return Err(provider::no_key(&name));

@@ -36,6 +36,10 @@ fn terminal() -> (OwnedFd, OwnedFd) {
 impl Session {
     /// Starts `argv` on a terminal in whose input `early` waits already.
     fn start(world: &World, argv: &[&str], early: &str) -> Session {
+        Session::start_with(world, &[], argv, early)
+    }
+
+    fn start_with(world: &World, variables: &[(&str, &str)], argv: &[&str], early: &str) -> Session {
         let (master, slave) = terminal();
         let mut master = File::from(master);
         master.write_all(early.as_bytes()).unwrap();
@@ -46,7 +50,7 @@ impl Session {
         inner.arg("--ctty").args(argv);
         let template = world.command(&[]);
         inner.env_clear().envs(template.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        inner.current_dir(world.work());
+        inner.envs(variables.iter().copied()).current_dir(world.work());
         let child = inner.stdin(stdio()).stdout(stdio()).stderr(stdio()).spawn().unwrap();
         Session { master, child, seen: String::new() }
     }
@@ -183,4 +187,32 @@ fn a_question_is_answered_here_or_from_elsewhere_while_it_stands() {
         assert!(seen.contains("approved") && seen.contains("Over."), "{seen}");
     }
     assert_eq!(std::fs::read_to_string(world.work().join("ran.txt")).unwrap(), "ran\nran\n");
+}
+
+#[test]
+fn whoever_names_no_provider_and_types_a_key_has_both_from_then_on() {
+    let world = World::new();
+    let program = program();
+    let program = program.to_str().unwrap();
+    // Nothing listens at port 9 (discard): no Ollama of this machine takes part.
+    let nowhere = ("OLLAMA_BASE_URL", "http://127.0.0.1:9");
+    let start = [program, "local", "start", "--sandbox", "filesystem"];
+    let mut session = Session::start_with(&world, &[nowhere], &start, "");
+    assert!(session.until(QUESTION, 1), "{}", session.seen);
+    session.types(&format!("{KEY}\n"));
+    let (status, seen) = session.ends();
+    assert!(status.success(), "{seen}");
+    assert!(seen.contains("provider   anthropic") && seen.contains("key        typed in"), "{seen}");
+    assert!(!seen.contains("canary"), "{seen}");
+    // A run in a shell that knows of neither: the provider refuses the key, and it is said whence that came.
+    let server = crate::refusing::Refusing::start();
+    let url = server.url();
+    let variables = [("ANTHROPIC_BASE_URL", url.as_str()), nowhere];
+    let said = world.run_with(&variables, &["run", "-m", "hello"]);
+    assert_eq!(said.code, 1);
+    assert!(said.err.contains("anthropic claude-sonnet-4-5"), "{}", said.err);
+    let says = "`anthropic` (model `claude-sonnet-4-5`) answered with status 401: invalid x-api-key; the key's origin: \
+                typed in; ";
+    assert!(said.err.contains(says), "{}", said.err);
+    assert_eq!(server.keys(), [KEY]);
 }

@@ -123,3 +123,38 @@ fn plain_http_beyond_this_machine_is_said_and_https_or_loopback_is_not() {
         }
     }
 }
+
+#[test]
+fn what_a_provider_still_lacks_is_said_at_the_start() {
+    let start = ["local", "start", "--sandbox", "filesystem"];
+    refused(
+        &[],
+        &[&start[..], &["--provider", "openai-compatible"]].concat(),
+        &["needs an address", "OPENAI_BASE_URL"],
+    );
+    refused(&[], &[&start[..], &["--provider", "script"]].concat(), &["`script`", "`stigmer run --model script:FILE`"]);
+    let world = World::new();
+    // Nobody listens at port 9 (discard).
+    let nowhere = [("OLLAMA_BASE_URL", "http://127.0.0.1:9")];
+    let said = world.run_with(&nowhere, &[&start[..], &["--provider", "ollama"]].concat());
+    assert_eq!(said.code, 0);
+    assert!(
+        said.err.contains("note: no Ollama answers at http://127.0.0.1:9\nhint: start it with `ollama serve`"),
+        "{}",
+        said.err
+    );
+    assert!(said.err.contains("note: no model is named yet\nhint: name one with `--model`"), "{}", said.err);
+    // A second start changes nothing, and says what would.
+    let again = world.run(&[&start[..], &["--model", "m"]].concat());
+    assert!(again.err.contains("hint: `stigmer local restart`"), "{}", again.err);
+    assert!(!world.run(&["local", "start"]).err.contains("hint"), "nothing was asked for");
+    let said = world
+        .run_with(&nowhere, &["local", "restart", "--sandbox", "filesystem", "--provider", "ollama", "--model", "m"]);
+    assert!(said.code == 0 && !said.err.contains("no model is named"), "{}", said.err);
+}
+
+#[test]
+fn a_command_without_its_dashes_is_told_where_they_go() {
+    refused(&[], &["sandbox", "exec", "ls"], &["unexpected argument 'ls'", "hint: the command follows `--`"]);
+    assert_eq!(World::new().run(&["sandbox", "exec", "--sandbox", "filesystem", "--", "true"]).code, 0);
+}

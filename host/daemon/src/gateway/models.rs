@@ -22,8 +22,9 @@ const TOLD: usize = 8;
 /// Longest name that is told, in bytes.
 const NAME_BYTES: usize = 100;
 
-/// Names of models at `provider`, those most like `asked` first, as one text; `None` when it lists none in time.
-pub(super) async fn like(egress: &Egress, provider: &Provider, asked: &str) -> Option<String> {
+/// Names of models at `provider`, those most like `asked` first, as one text; `None` when it lists none within
+/// [`LIST_TIME`].
+pub async fn like(egress: &Egress, provider: &Provider, asked: &str) -> Option<String> {
     let names = tokio::time::timeout(LIST_TIME, list(egress, provider)).await.ok()??;
     told(names, asked)
 }
