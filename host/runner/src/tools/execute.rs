@@ -120,7 +120,10 @@ impl Execute {
         let (stdout, stderr) = (pipe().map_err(broken)?, pipe().map_err(broken)?);
         let stdio = [nothing().map_err(broken)?, stdout.theirs, stderr.theirs];
         let started = self.commands.start(number, spec, stdio).await;
-        let mut running = started.map_err(|error| not_run(&error))?;
+        let mut running = match started {
+            Ok(running) => running,
+            Err(error) => return Err(not_run(error).await),
+        };
         let mut reading = Reading::new(stdout.ours, stderr.ours);
         let mut shown = 0;
         let mut report = None;
@@ -139,15 +142,22 @@ impl Execute {
                     None => break,
                 },
                 ended = running.ended(), if report.is_none() => {
-                    report = Some(ended.map_err(|error| not_run(&error))?);
+                    report = match ended {
+                        Ok(ended) => Some(ended),
+                        Err(error) => return Err(not_run(error).await),
+                    };
                     last.as_mut().reset(tokio::time::Instant::now() + LAST_OUTPUT);
                 }
                 () = &mut last, if report.is_some() => break,
             }
         }
         let report = match report {
-            Some(report) => report,
-            None => running.ended().await.map_err(|error| not_run(&error))?,
+            Some(report) => Ok(report),
+            None => running.ended().await,
+        };
+        let report = match report {
+            Ok(report) => report,
+            Err(error) => return Err(not_run(error).await),
         };
         Ok(self.result(&reading.captured, &report))
     }
@@ -221,8 +231,13 @@ fn nothing() -> io::Result<OwnedFd> {
     io::stdin().as_fd().try_clone_to_owned()
 }
 
-fn not_run(error: &CommandError) -> ToolResult {
-    ToolResult::error(format!("Error: the command did not run: {error}"))
+/// Without init nobody here knows whether the command ran, and this process ends with it ([`crate::run::run`]): no result
+/// is given, so the call stays open in the journal and the next runner tells the model that it was interrupted.
+async fn not_run(error: CommandError) -> ToolResult {
+    match error {
+        CommandError::InitGone(_) => std::future::pending().await,
+        error => ToolResult::error(format!("Error: the command did not run: {error}")),
+    }
 }
 
 fn reaped(report: &CommandReport) -> Option<String> {

@@ -149,7 +149,7 @@ async fn output_is_shown_while_the_command_runs_and_a_dropped_call_ends_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_init_nothing_runs_and_the_call_says_so() {
+async fn without_init_the_call_gives_no_result_that_could_be_wrong() {
     let world = World::new();
     let (channel, other) = stigmer_sandbox::channel::pair().unwrap();
     let lost = CancellationToken::new();
@@ -158,6 +158,7 @@ async fn without_init_nothing_runs_and_the_call_says_so() {
     let tool = Execute::new(commands, Mode::Free, world.places.workspace.clone(), Vec::new(), MINUTE, scratch);
     drop(other);
     within("the loss", lost.cancelled()).await;
-    let result = within("the result", tool.call(ctx(), json!({ "command": "true" }))).await;
-    assert!(result.is_error && result.text.contains("the process that starts commands is gone"), "{}", result.text);
+    // Whatever it said, the next runner would take it for what happened.
+    let result = tokio::time::timeout(Duration::from_millis(300), tool.call(ctx(), json!({ "command": "true" })));
+    assert!(result.await.is_err());
 }
