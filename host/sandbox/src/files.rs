@@ -10,6 +10,7 @@
 
 mod change;
 mod delete;
+mod draft;
 mod edit;
 mod fault;
 mod glob;

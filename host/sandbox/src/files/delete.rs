@@ -5,6 +5,7 @@ use rustix::io::Errno;
 use stigmer_policy::JailPath;
 
 use super::change::{Change, ChangeKind};
+use super::draft;
 use super::fault::{PathFault, shown, verb_error};
 use super::node::{self, Kind};
 use super::resolve::{Last, resolve_write};
@@ -98,6 +99,10 @@ impl Roots {
         }
         let dir = spot.folder()?;
         tree::survey(self, &dir, &spot.path, None)?;
+        if !recursive {
+            // What no listing shows must not keep an empty folder.
+            draft::sweep(&dir);
+        }
         let removed = if recursive { tree::empty(self, &dir, &spot.path)? } else { tree::Count::default() };
         match rustix::fs::unlinkat(&spot.dir, name, AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOENT) => Ok(gone(removed.bytes, removed.files, removed.folders + 1)),

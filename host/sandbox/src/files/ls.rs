@@ -9,6 +9,7 @@ use cap_std::fs::Dir;
 use rustix::io::Errno;
 use stigmer_policy::JailPath;
 
+use super::draft;
 use super::fault::{PathFault, verb_error};
 use super::node::{self, Kind};
 use super::resolve::{Last, Place, Want, resolve};
@@ -107,6 +108,9 @@ impl Roots {
         node::each_name(&dir, |name, _| {
             if total == LS_SCAN {
                 return ControlFlow::Break(());
+            }
+            if draft::is_one(name) {
+                return ControlFlow::Continue(());
             }
             total += 1;
             // Most names of a huge folder are not among the first: those cost no allocation.

@@ -2,16 +2,16 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Read, Write};
 
 use cap_std::fs::Dir;
-use rustix::fs::{Access, AtFlags, Gid, Mode, OFlags, Uid};
+use rustix::fs::{Access, AtFlags, Gid, Mode, Uid};
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 use stigmer_policy::JailPath;
 
 use super::change::{Change, ChangeKind, hex};
+use super::draft;
 use super::fault::{PathFault, shown, verb_error};
 use super::node::{self, Kind, Node};
 use super::resolve::{Last, Spot, Want, ask, resolve_write};
@@ -83,7 +83,8 @@ impl Roots {
     /// The data goes to a temporary file in the same folder, which then takes the name in one step; a reader sees the
     /// old content or the new. A replaced file keeps its permission bits (without set-id bits) and, where the kernel
     /// allows, its owner; its other attributes are new. Nothing is forced to the disk: after a power cut the old
-    /// content may be back. A writer that is killed may leave a file named `.stigmer-put-*` behind.
+    /// content may be back. What a killed writer leaves is named `.stigmer-put-*`; no listing or search shows it, and the
+    /// first put of the next execution in that folder takes it away.
     /// Folders that were made for a put that then fails stay.
     ///
     /// # Errors
@@ -184,6 +185,8 @@ pub(super) struct Goal<'a> {
 pub(super) struct Draft<'a> {
     dir: &'a Dir,
     name: OsString,
+    /// Open until the draft has its own name: that says that it is in use.
+    file: File,
     identity: Identity,
     bytes: u64,
     sha256: String,
@@ -205,24 +208,26 @@ impl<'a> Goal<'a> {
         let failed = |errno| PathFault::from_errno("write to", self.path, errno);
         // A replacement may hold what the old file's mode hid, so it is private until it has that mode.
         let mode = if self.replaced.is_some() { 0o600 } else { 0o666 };
-        let (name, file) = create(self.dir, mode).map_err(failed)?;
+        self.roots.sweep_once(self.dir);
+        let (name, file) = draft::create(self.dir, mode).map_err(failed)?;
         let mut draft = Draft {
             dir: self.dir,
             name,
+            file,
             identity: Identity { dev: 0, ino: 0 },
             bytes: 0,
             sha256: String::new(),
             kept: false,
         };
-        draft.identity = Identity::of(&rustix::fs::fstat(&file).map_err(failed)?);
-        self.fill(&mut draft, &file, data)?;
+        draft.identity = Identity::of(&rustix::fs::fstat(&draft.file).map_err(failed)?);
+        self.fill(&mut draft, data)?;
         if let Some(old) = self.replaced {
-            self.dress(&file, &old.stat)?;
+            self.dress(&draft.file, &old.stat)?;
         }
         Ok(draft)
     }
 
-    fn fill(&self, draft: &mut Draft<'a>, mut file: &File, data: &mut dyn Read) -> Result<(), PutError> {
+    fn fill(&self, draft: &mut Draft<'a>, data: &mut dyn Read) -> Result<(), PutError> {
         let limit = self.roots.policy().limits.file_bytes;
         let mut hash = Sha256::new();
         let mut chunk = vec![0; 64 << 10];
@@ -238,7 +243,7 @@ impl<'a> Goal<'a> {
                 return Err(PutError::TooLarge { path: self.path.clone(), limit });
             }
             hash.update(&chunk[..count]);
-            file.write_all(&chunk[..count]).map_err(|source| PathFault::Io {
+            draft.file.write_all(&chunk[..count]).map_err(|source| PathFault::Io {
                 doing: "write to",
                 path: self.path.clone(),
                 source,
@@ -290,21 +295,4 @@ impl<'a> Goal<'a> {
         let sha256 = Some(std::mem::take(&mut draft.sha256));
         Ok(Change { path: self.path.clone(), kind, bytes: draft.bytes, sha256 })
     }
-}
-
-/// Names tried before giving up; each is free unless somebody guessed 64 random bits.
-const NAMES_TRIED: usize = 8;
-
-fn create(dir: &Dir, mode: u32) -> Result<(OsString, File), Errno> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    for _ in 0..NAMES_TRIED {
-        // Each RandomState is keyed anew.
-        let name = OsString::from(format!(".stigmer-put-{:016x}", RandomState::new().hash_one(0_u8)));
-        match rustix::fs::openat(dir, &name, flags, Mode::from_raw_mode(mode)) {
-            Ok(fd) => return Ok((name, File::from(fd))),
-            Err(Errno::EXIST) => {}
-            Err(errno) => return Err(errno),
-        }
-    }
-    Err(Errno::EXIST)
 }

@@ -10,6 +10,7 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use stigmer_policy::{Access, JailPath, Policy, RootKind};
 
+use super::draft;
 use super::fault::{PathFault, shown};
 use super::node::{self, Kind};
 use super::turn::{self, Turn};
@@ -17,6 +18,9 @@ use super::turn::{self, Turn};
 /// How many files made by this execution are remembered, for [`super::PathFault::HardLinked`]. Past it a file made here
 /// counts as foreign, which refuses more, never less.
 const MADE_FILES: usize = 1 << 18;
+
+/// How many folders are remembered as swept. Past it all of them are swept once more.
+const SWEPT_FOLDERS: usize = 1 << 12;
 
 /// Which file or folder it is, whatever it is called (inode(7)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -126,6 +130,8 @@ struct Inner {
     anchors: Vec<Anchor>,
     made: Mutex<HashSet<Identity>>,
     replacing: Mutex<()>,
+    /// Folders in which leftovers of killed writers were looked for.
+    swept: Mutex<HashSet<Identity>>,
 }
 
 impl Roots {
@@ -169,9 +175,13 @@ impl Roots {
             anchors.extend(open_system(path)?);
         }
         anchors.sort_by_key(|anchor| std::cmp::Reverse(anchor.path.depth()));
-        let inner =
-            Inner { policy: policy.clone(), anchors, made: Mutex::new(HashSet::new()), replacing: Mutex::new(()) };
-        Ok(Roots(Arc::new(inner)))
+        Ok(Roots(Arc::new(Inner {
+            policy: policy.clone(),
+            anchors,
+            made: Mutex::default(),
+            replacing: Mutex::default(),
+            swept: Mutex::default(),
+        })))
     }
 
     /// The policy that every verb asks.
@@ -227,6 +237,22 @@ impl Roots {
     fn made(&self) -> MutexGuard<'_, HashSet<Identity>> {
         // The set is whole after any panic: each change is one insert or remove.
         self.0.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes away what killed writers left in `dir`, the first time that something is put there.
+    pub(super) fn sweep_once(&self, dir: &Dir) {
+        let Ok(stat) = rustix::fs::fstat(dir) else { return };
+        {
+            // Whole after any panic: a set of numbers.
+            let mut swept = self.0.swept.lock().unwrap_or_else(PoisonError::into_inner);
+            if swept.len() >= SWEPT_FOLDERS {
+                swept.clear();
+            }
+            if !swept.insert(Identity::of(&stat)) {
+                return;
+            }
+        }
+        draft::sweep(dir);
     }
 
     /// The turn at replacing the file `path` in `dir`, as [`turn::take`].

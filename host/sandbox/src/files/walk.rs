@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use cap_std::fs::Dir;
 use stigmer_policy::JailPath;
 
+use super::draft;
 use super::fault::PathFault;
 use super::ignored::Ignored;
 use super::node::{self, Kind};
@@ -238,7 +239,7 @@ impl<'a> Walk<'a> {
     fn names(&mut self, dir: &Dir, path: &JailPath) -> Result<Vec<(OsString, Option<Kind>)>, PathFault> {
         let mut names = Vec::new();
         let listed = node::each_name(dir, |name, kind| {
-            if !self.hidden && name.as_encoded_bytes().starts_with(b".") {
+            if draft::is_one(name) || !self.hidden && name.as_encoded_bytes().starts_with(b".") {
                 return ControlFlow::Continue(());
             }
             if self.entries_left == 0 {
