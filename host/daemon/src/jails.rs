@@ -133,6 +133,9 @@ impl Standing {
         // Both block: waiting for a process that is gone, and removing what its commands left.
         let ended = tokio::task::spawn_blocking(move || {
             let code = jail.and_then(start::Jail::end);
+            if let (Some(run), true) = (&run, code != Some(0)) {
+                run.end_left();
+            }
             drop(run);
             code
         });

@@ -110,7 +110,10 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     let home = Home::open(&config.home)?;
     let _lock = home.lock()?;
-    RunFolder::sweep(home.path()).map_err(|source| HomeError::Open { path: home.path().join("run"), source })?;
+    let swept = home.path().to_owned();
+    let swept = tokio::task::spawn_blocking(move || RunFolder::sweep(&swept)).await;
+    let swept = swept.map_err(std::io::Error::other).and_then(|swept| swept);
+    swept.map_err(|source| HomeError::Open { path: home.path().join("run"), source })?;
     let audit = AuditLog::open(&home.audit())?;
     let store = Arc::new(Store::open(&home.database(), config.durability, audit, Arc::default())?);
     let upstreams = config.upstreams.clone();

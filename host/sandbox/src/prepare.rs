@@ -4,6 +4,7 @@
 mod claim;
 mod environment;
 mod git_identity;
+mod left;
 mod run_folder;
 mod workspace;
 

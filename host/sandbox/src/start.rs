@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
 use stigmer_policy::{Layer, Level};
 
@@ -183,6 +184,14 @@ impl Jail {
     #[must_use]
     pub fn pidfd(&self) -> BorrowedFd<'_> {
         self.pidfd.as_fd()
+    }
+
+    /// Whether init is gone or going, though nobody has told it to end. Its end of control closes before its process
+    /// can be waited for.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        let mut fds = [PollFd::from_borrowed_fd(self.control.fd(), PollFlags::empty())];
+        matches!(poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(1..))
     }
 
     /// Init's process id on the host, for people.

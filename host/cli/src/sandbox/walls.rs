@@ -62,7 +62,15 @@ pub(crate) struct Standing {
     /// Scratch lives for this call only.
     pub(crate) scratch_ends: bool,
     // Removed after the jail is gone: fields are dropped in order.
-    _run: Option<RunFolder>,
+    run: Option<RunFolder>,
+}
+
+impl Drop for Standing {
+    fn drop(&mut self) {
+        if let (Some(run), true) = (&self.run, self.jail.is_lost()) {
+            run.end_left();
+        }
+    }
 }
 
 impl Walls {
@@ -138,7 +146,7 @@ impl Walls {
         let environment = Environment::of(&policy, level, person, &folders);
         let scratch_ends = scratch.is_none();
         let jail = stand(begun, plan, &policy)?;
-        Ok(Standing { jail, workspace, environment, policy, scratch_ends, _run: run })
+        Ok(Standing { jail, workspace, environment, policy, scratch_ends, run })
     }
 
     fn scratch(&self) -> Result<Option<(PathBuf, Identity)>, Failure> {

@@ -39,8 +39,10 @@ pub enum JobError {
 /// Runs work that needs no folder: its workspace is empty, read-only and gone afterwards.
 pub(super) async fn run_alone(parts: &Parts, work: Work, code: Vec<Arc<OwnedFd>>) -> Result<(End, Bytes), JobError> {
     // Read-only for the jail, so it stays empty.
-    let empty = RunFolder::bare(parts.home.path(), &format!("job-{}{EMPTY}", ulid::Ulid::new()));
-    let empty = empty.map_err(JobError::Prepare)?;
+    let (home, id) = (parts.home.path().to_owned(), format!("job-{}{EMPTY}", ulid::Ulid::new()));
+    // Making one removes what killed ones left, which may be much.
+    let empty = tokio::task::spawn_blocking(move || RunFolder::bare(&home, &id));
+    let empty = empty.await.map_err(std::io::Error::other).and_then(|made| made).map_err(JobError::Prepare)?;
     let name = name_of(empty.path());
     let run = parts.home.path().join("run").join(&name);
     let policy = alone(parts, empty.path(), &run).map_err(|error| JobError::Prepare(std::io::Error::other(error)))?;

@@ -74,11 +74,17 @@ const BUILT_ANEW: Held = always("the environment is built from the list");
 const KEPT: Held = always("every stage keeps stdin, stdout and stderr alone");
 const RESTORED: Held =
     detected(&[], "compared after the command; a change is undone, what appeared is quarantined, both are reported");
+const WATCHED: Held = Held {
+    strength: Strength::Prevented,
+    by: &[Layer::Stage, Layer::LandlockScopes],
+    how: "while init or stage lives; what outlives both, killed at one moment from outside, is ended by the caller or at \
+          the next start, unless it changed its environment",
+};
 const WALKED: Held = detected(&[Layer::Stage], "descendants are ended one by one; one that fights back may get away");
 
 use Layer::{
     Anchors, Capabilities, IpcNamespace, LandlockFiles, LandlockScopes, Mounts, NetNamespace, Pids, Rlimits, Scrub,
-    Seccomp, Stage,
+    Seccomp,
 };
 
 /// Every promise, in the order of [`Promise::ALL`].
@@ -173,9 +179,9 @@ pub const PROMISES: &[PromiseRow] = &[
     PromiseRow {
         promise: Promise::Survivors,
         sentence: "leave processes behind",
-        full: both(&[by(&[Pids]), by(&[Stage, LandlockScopes]), WALKED]),
+        full: both(&[by(&[Pids]), WATCHED, WALKED]),
         // Without the scope a command can signal the stage, and the stage cannot prove whom its own signal would reach.
-        base: both(&[by(&[Stage, LandlockScopes]), WALKED]),
+        base: both(&[WATCHED, WALKED]),
         filesystem: both(&[WALKED]),
     },
     PromiseRow {

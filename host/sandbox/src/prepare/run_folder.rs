@@ -5,6 +5,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::claim::Claim;
+use super::left;
 
 /// Marks a scratch folder as made by us, so that no other folder is ever taken for one.
 const MARKER: &str = ".stigmer-scratch";
@@ -44,7 +45,8 @@ impl RunFolder {
         Ok(RunFolder { path, _claim: claim })
     }
 
-    /// Removes the folders in `STIGMER_HOME/run` whose owners were killed: those that no living process holds. One that
+    /// Removes the folders in `STIGMER_HOME/run` whose owners were killed: those that no living process holds, after
+    /// [`RunFolder::end_left`] for each. One that
     /// cannot be looked at or removed stays, for the next sweep; it is in nobody's way, since no name comes twice.
     ///
     /// # Errors
@@ -56,10 +58,18 @@ impl RunFolder {
         };
         for entry in entries.flatten() {
             if let Ok(Some(_claim)) = Claim::left(&entry.path()) {
+                left::end(&entry.path());
                 remove(&entry.path());
             }
         }
         Ok(())
+    }
+
+    /// Ends commands of this execution that outlived their init and their stage. For an init that did not end as it was
+    /// told to; after one that did there are none. A command that changed the environment it was given is not found: it
+    /// lives on inside its walls.
+    pub fn end_left(&self) {
+        left::end(&self.path);
     }
 
     /// Where it is.
