@@ -6,6 +6,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests build their own fixtures and start the product")]
 
 pub mod attack;
+pub mod chance;
 pub mod hostile;
 pub mod model_server;
 pub mod processes;

@@ -1,4 +1,5 @@
-//! A model's server for tests: answers from a list, and can split at any byte, stall, or close in the middle.
+//! A model's server for tests: answers from a list or by what it is asked, and can split at any byte, stall, or close in
+//! the middle.
 //!
 //! Written over a bare socket, since a real HTTP server never breaks off where one wants it to. It depends on `tokio`
 //! alone, so that other crates' tests can take this file in with `#[path]`.
@@ -106,14 +107,27 @@ impl Asked {
     }
 }
 
-#[derive(Debug, Default)]
+/// Where answers come from.
+enum Answers {
+    List(VecDeque<Answer>),
+    Made(Box<dyn FnMut(&Asked) -> Answer + Send>),
+}
+
+impl Answers {
+    fn next(&mut self, asked: &Asked) -> Answer {
+        match self {
+            Answers::List(list) => list.pop_front().unwrap_or_else(|| Answer::status(500, None)),
+            Answers::Made(make) => make(asked),
+        }
+    }
+}
+
 struct State {
-    answers: VecDeque<Answer>,
+    answers: Answers,
     asked: Vec<Asked>,
 }
 
 /// A server on loopback; ends when dropped. It gives each connection the next answer, and 500 when none is left.
-#[derive(Debug)]
 pub struct ModelServer {
     address: SocketAddr,
     state: Arc<Mutex<State>>,
@@ -126,9 +140,21 @@ impl ModelServer {
     /// # Errors
     /// No socket could be bound.
     pub async fn start(answers: impl IntoIterator<Item = Answer>) -> std::io::Result<Self> {
+        ModelServer::with(Answers::List(answers.into_iter().collect())).await
+    }
+
+    /// Starts a server that makes each answer from the request, one request after the other.
+    ///
+    /// # Errors
+    /// No socket could be bound.
+    pub async fn answering(make: impl FnMut(&Asked) -> Answer + Send + 'static) -> std::io::Result<Self> {
+        ModelServer::with(Answers::Made(Box::new(make))).await
+    }
+
+    async fn with(answers: Answers) -> std::io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let state = Arc::new(Mutex::new(State { answers: answers.into_iter().collect(), asked: Vec::new() }));
+        let state = Arc::new(Mutex::new(State { answers, asked: Vec::new() }));
         let shared = Arc::clone(&state);
         let task = tokio::spawn(async move {
             // The connections end with the server.
@@ -144,11 +170,6 @@ impl ModelServer {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
-    }
-
-    /// Adds an answer at the end.
-    pub fn push(&self, answer: Answer) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).answers.push_back(answer);
     }
 
     /// The requests so far.
@@ -168,8 +189,9 @@ async fn serve(mut stream: TcpStream, state: Arc<Mutex<State>>) {
     let Ok(asked) = read(&mut stream).await else { return };
     let answer = {
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        let answer = state.answers.next(&asked);
         state.asked.push(asked);
-        state.answers.pop_front().unwrap_or_else(|| Answer::status(500, None))
+        answer
     };
     // The client may have let go: then there is nobody left to tell.
     let _ = write(&mut stream, &answer).await;

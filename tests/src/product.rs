@@ -60,6 +60,18 @@ impl Product {
         self.path("outside")
     }
 
+    /// The daemon's process id, by its own status.
+    ///
+    /// # Panics
+    /// When none runs.
+    #[must_use]
+    pub fn daemon(&self) -> i32 {
+        let status = self.run(&["local", "status", "--json"], b"");
+        let value: Option<serde_json::Value> = serde_json::from_slice(&status.stdout).ok();
+        let pid = value.and_then(|value| i32::try_from(value["pid"].as_i64()?).ok());
+        pid.unwrap_or_else(|| panic!("no pid: {}", show(&status)))
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         // Canonical, since the product shows paths that way.
         self.folder.path().canonicalize().expect("the folder exists").join(name)

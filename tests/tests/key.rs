@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use stigmer_policy::Level;
 use stigmer_tests::model_server::{Answer, Fault, ModelServer};
+use stigmer_tests::processes::descendants;
 use stigmer_tests::product::{Product, is_root, level_flags, say, show};
 
 /// Characters that base64, URLs and JSON write differently are in it on purpose.
@@ -95,28 +96,6 @@ fn scan(memory: &mut std::fs::File, from: u64, to: u64, forms: &[Vec<u8>]) -> us
 
 fn count(bytes: &[u8], forms: &[Vec<u8>]) -> usize {
     forms.iter().map(|form| memchr::memmem::find_iter(bytes, form).count()).sum()
-}
-
-/// The daemon's process id, by its own status.
-fn daemon(product: &Product) -> i32 {
-    let status = product.run(&["local", "status", "--json"], b"");
-    let value: serde_json::Value =
-        serde_json::from_slice(&status.stdout).unwrap_or_else(|_| panic!("{}", show(&status)));
-    i32::try_from(value["pid"].as_i64().unwrap_or_else(|| panic!("no pid: {value}"))).expect("a process id")
-}
-
-/// All descendants of a process.
-fn descendants(of: i32) -> Vec<i32> {
-    let mut found = vec![of];
-    let mut at = 0;
-    while let Some(pid) = found.get(at).copied() {
-        for task in std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
-            let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
-            found.extend(children.split_whitespace().filter_map(|child| child.parse::<i32>().ok()));
-        }
-        at += 1;
-    }
-    found.split_off(1)
 }
 
 fn start(product: &Product, level: Level, url: &str) {
@@ -255,7 +234,7 @@ fn echoed(product: &Product, level: Level, url: &str) {
 
 fn examine(product: &Product, client: &Child, level: Level) {
     let forms = forms();
-    let daemon = daemon(product);
+    let daemon = product.daemon();
     let tree = || descendants(daemon);
     wait_for("an execution has an init and a runner", || tree().len() >= 2);
     if !is_root() {

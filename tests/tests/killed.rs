@@ -1,31 +1,15 @@
 //! Whoever of a command's keepers is killed, and however many at once: nothing of the command is left.
 
-#![expect(clippy::disallowed_methods, reason = "tests look at /proc")]
-
 use std::io::Read;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
 use stigmer_policy::Level;
-use stigmer_tests::processes::marked;
+use stigmer_tests::processes::{descendants, kill, marked};
 use stigmer_tests::product::{Product, level_flags};
 
 /// Within this time everything must be gone.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// Ids, parents before children, of all that `root` started.
-fn descendants(root: i32) -> Vec<i32> {
-    let mut found = Vec::new();
-    let mut next = vec![root];
-    while let Some(pid) = next.pop() {
-        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-        let children: Vec<i32> = children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect();
-        found.extend(&children);
-        next.extend(children);
-    }
-    found
-}
 
 /// Starts a command that says when it runs, with a child that left its session. Both end by themselves after a while.
 fn start(product: &Product, level: Level, marker: &str) -> Child {
@@ -43,11 +27,6 @@ fn start(product: &Product, level: Level, marker: &str) -> Child {
 
 fn child_of(marker: &str) -> String {
     format!("{marker}-child")
-}
-
-fn kill(pid: i32) {
-    // Our own child, or a descendant of it that was seen a moment ago; gone already is as good.
-    let _ = kill_process(Pid::from_raw(pid).expect("a process id"), Signal::KILL);
 }
 
 /// The keepers that share our own executable: the command line, init's halves, stages.
@@ -88,19 +67,20 @@ fn whoever_is_killed_the_command_ends() {
                     kill(*pid);
                 }
             }
-            // Below full level a child that left its session outlives init and stage when both are killed at once: nobody
-            // is left who knows it.
-            let with_child = level == Level::Full || chosen.len() == 1;
-            let left = || {
-                let mut left = marked(&marker);
-                left.extend(marked(&child_of(&marker)).into_iter().filter(|_| with_child));
-                left
+            let gone = |marker: &str| {
+                let begun = Instant::now();
+                while !marked(marker).is_empty() {
+                    let left = marked(marker);
+                    assert!(begun.elapsed() < PATIENCE, "{case} at {}: {left:?} of {keepers:?} live on", level.name());
+                    std::thread::yield_now();
+                }
             };
-            let begun = Instant::now();
-            while !left().is_empty() {
-                assert!(begun.elapsed() < PATIENCE, "{case} at {}: {:?} of {keepers:?} live on", level.name(), left());
-                std::thread::yield_now();
+            gone(&marker);
+            if level == Level::Base && chosen.len() == count {
+                // Nobody was left who knew the child that left its session. The next start finds it.
+                assert!(product.exec(level, "exit 0").status.success());
             }
+            gone(&child_of(&marker));
             let _ = child.wait();
         }
     }
