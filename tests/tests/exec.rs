@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use stigmer_policy::Level;
-use stigmer_tests::product::{Product, level_flags, show};
+use stigmer_tests::product::{Product, level_flags, say, show};
 
 const LEVELS: [Level; 3] = [Level::Full, Level::Base, Level::Filesystem];
 
@@ -238,6 +238,26 @@ fn scratch_is_kept_only_when_a_folder_is_named() {
         let taken = product.home();
         let output = sandbox(product, "exec", level, &["--scratch", taken.to_str().expect("plain"), "--", "true"], b"");
         assert_eq!(output.status.code(), Some(2), "a folder that is not ours\n{}", show(&output));
+    });
+}
+
+#[test]
+fn many_tasks_of_the_person_leave_a_command_its_own() {
+    if rustix::process::geteuid().is_root() {
+        return say("skipped: many tasks: the kernel counts root's tasks against no limit");
+    }
+    at_each_level("many tasks", |product, level| {
+        let ended = &std::sync::Mutex::new(());
+        std::thread::scope(|scope| {
+            let held = ended.lock().expect("nobody else has it");
+            for _ in 0..stigmer_policy::limits::PROCESSES {
+                let thread = std::thread::Builder::new().stack_size(64 << 10);
+                thread.spawn_scoped(scope, || drop(ended.lock())).expect("a thread");
+            }
+            let output = product.exec(level, "echo of-its-own | cat");
+            drop(held);
+            assert_eq!(output.stdout, b"of-its-own\n", "{}\n{}", level.name(), show(&output));
+        });
     });
 }
 

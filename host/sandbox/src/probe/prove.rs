@@ -113,8 +113,6 @@ pub(super) struct Ground {
     pub(super) folder: PathBuf,
     /// The person, with a state folder below `folder`.
     pub(super) person: Person,
-    /// The caller's own ids are what the table asks for.
-    pub(super) root: bool,
     /// Other end of the terminal on stdin.
     _terminal: Option<OwnedFd>,
 }
@@ -139,12 +137,7 @@ fn work(person: &Person, folder: &Path, trials: &[Trial]) -> Result<Answer, Stri
     let folder = folder.join(format!("probe-{}", rustix::process::getpid()));
     let _claim = Claim::make(&folder).map_err(|error| format!("could not make `{}`: {error}", folder.display()))?;
     let person = Person { stigmer_home: folder.join("state"), ..person.clone() };
-    let ground = Ground {
-        person,
-        root: rustix::process::geteuid().is_root(),
-        _terminal: terminal_on_stdin().map_err(words)?,
-        folder,
-    };
+    let ground = Ground { person, _terminal: terminal_on_stdin().map_err(words)?, folder };
     let outcome = (|| {
         let controls = trial::control(&ground).map_err(words)?;
         let numbered = trials.iter().enumerate();

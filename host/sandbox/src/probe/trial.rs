@@ -14,6 +14,8 @@ use super::job::{self, ACTS, BOUNDED, JOBS, PLAIN, SURVIVE};
 use super::proof::{Found, Raw};
 use super::prove::{Ground, Tested, Trial};
 use super::set::Set;
+use crate::jail::layers::Layers;
+use crate::jail::rlimits;
 use crate::message::{CommandMode, CommandSpec, Job, Setup};
 use crate::prepare::{self, Environment, Folders, Person, RunFolder};
 use crate::start::{Jail, Launch, StartError};
@@ -91,7 +93,7 @@ fn in_jail(ground: &Ground, trial: &Trial, set: &mut Set, bounded: bool, tried: 
     let places = prepare::places(&workspace, &folders, &person, Vec::new()).map_err(words)?;
     let mut policy = Policy::workspace(&places);
     if bounded {
-        bound(&mut policy.limits, set, trial.level, ground.root);
+        bound(&mut policy.limits, set, &Layers::new(trial.level, trial.left_out.clone()));
     }
     set.scene.scratch = folders.scratch.as_path().to_owned();
     let environment = Environment::of(&policy, trial.level, &person, &folders);
@@ -131,19 +133,14 @@ fn printer(environment: &Environment, workspace: &Path) -> CommandSpec {
     }
 }
 
-fn bound(limits: &mut Limits, set: &mut Set, level: Level, root: bool) {
+fn bound(limits: &mut Limits, set: &mut Set, layers: &Layers) {
     (limits.scratch_bytes, limits.file_bytes) = (SCRATCH_BYTES, FILE_BYTES);
     (set.scene.scratch_bytes, set.scene.file_bytes) = (SCRATCH_BYTES, FILE_BYTES);
     limits.processes = PROCESSES;
-    set.scene.most_processes = match level {
+    set.scene.most_processes = match layers.level() {
         Level::Full => PROCESSES + FIRST_PIDS,
-        Level::Base | Level::Filesystem => {
-            if !root {
-                // Without a user namespace the limit counts everything that the person runs (RLIMIT_NPROC).
-                limits.processes += running::tasks_of_person();
-            }
-            limits.processes + 1
-        }
+        // What the person runs besides counts against it; some of that may end meanwhile and make room.
+        Level::Base | Level::Filesystem => PROCESSES + rlimits::counted_beside(layers) + 1,
     };
 }
 

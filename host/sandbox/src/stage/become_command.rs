@@ -53,12 +53,13 @@ pub(super) fn raise(layers: &Layers, domain: Option<&OwnedFd>) -> Result<(), Sta
 }
 
 /// Turns the calling process, whose walls stand, into the command. Returns only when it could not. Of other descriptors
-/// than the three it closes all but `said`, which a program's start closes.
+/// than the three it closes all but `said`, which a program's start closes. `beside`: [`rlimits::counted_beside`].
 pub(super) fn become_command(
     context: &Context<'_>,
     work: &Work,
     stdio: [OwnedFd; 3],
     said: &Channel,
+    beside: u32,
 ) -> Result<std::convert::Infallible, StartFailure> {
     let layers = context.layers;
     let image = match work {
@@ -81,7 +82,7 @@ pub(super) fn become_command(
     }
     // Only now: the command had to be read without being bound by them.
     if layers.has(Layer::Rlimits) {
-        rlimits::apply(&context.plan.policy.limits).map_err(|error| step("set resource limits", &error))?;
+        rlimits::apply(&context.plan.policy.limits, beside).map_err(|error| step("set resource limits", &error))?;
     }
     if layers.has(Layer::Scrub) {
         descriptors::keep_only(&[0, 1, 2, said.number()]);

@@ -12,6 +12,7 @@ use super::{Context, ToStage, Work, step};
 use crate::channel::{self, Channel};
 use crate::descriptors;
 use crate::fork::{Side, exit, fork};
+use crate::jail::rlimits;
 use crate::message::StartFailure;
 
 /// From a zygote to its stage. The end of file after it is the start of the program.
@@ -39,23 +40,25 @@ impl Zygote {
     pub(super) fn open(context: &Context<'_>, init: &Channel) -> Result<Zygote, StartFailure> {
         // Here, where the stage's own `/proc` stands already.
         let domain = context.domain.ruleset(context.layers).map_err(|failure| super::setup(&failure))?;
+        // Only the stage sees whom the limit on processes counts besides.
+        let beside = rlimits::counted_beside(context.layers);
         let (ours, theirs) = channel::pair().map_err(|error| step("make a channel to a command", &error))?;
         let stage = rustix::process::getpid();
         match fork(0).map_err(|error| step("make a process", &error))? {
             Side::Parent(pid) => Ok(Zygote { pid, said: ours }),
-            Side::Child => run(context, init, &theirs, domain.as_ref(), stage),
+            Side::Child => run(context, init, &theirs, domain.as_ref(), stage, beside),
         }
     }
 }
 
 /// The zygote's life; what it owns is closed by number or by exec.
-fn run(context: &Context<'_>, init: &Channel, said: &Channel, domain: Option<&OwnedFd>, stage: Pid) -> ! {
+fn run(context: &Context<'_>, init: &Channel, said: &Channel, domain: Option<&OwnedFd>, stage: Pid, beside: u32) -> ! {
     // Above the numbers of the three streams, which it must outlive.
     let lifted = rustix::io::fcntl_dupfd_cloexec(said.fd(), 3).ok().and_then(|fd| Channel::from_fd(fd).ok());
     let Some(said) = lifted else { exit(127) };
     let keep: Vec<_> = [init.number(), said.number()].into_iter().chain(domain.map(AsRawFd::as_raw_fd)).collect();
     descriptors::keep_only(&keep);
-    let failure = match start(context, init, &said, domain, stage) {
+    let failure = match start(context, init, &said, domain, stage, beside) {
         Ok(never) => match never {},
         Err(failure) => failure,
     };
@@ -70,6 +73,7 @@ fn start(
     said: &Channel,
     domain: Option<&OwnedFd>,
     stage: Pid,
+    beside: u32,
 ) -> Result<std::convert::Infallible, StartFailure> {
     // Should stage and init be ended together, nobody is left below full level to end the command.
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
@@ -89,7 +93,7 @@ fn start(
     if said.send(&Said::Begun(timeout), &[]).is_err() {
         exit(127)
     }
-    become_command(context, &work, stdio, said)
+    become_command(context, &work, stdio, said, beside)
 }
 
 /// Waits for work.

@@ -221,17 +221,3 @@ pub(super) fn environment_outside(name: &str, canary: &OsStr) -> Tried {
         Err(error) => Tried::Broken(error.to_string()),
     }
 }
-
-/// Tasks that the calling user has: what RLIMIT_NPROC counts.
-#[expect(clippy::disallowed_methods, reason = "the trusted half counts its own user's processes")]
-pub(super) fn tasks_of_person() -> u32 {
-    use std::os::unix::fs::MetadataExt;
-    let uid = rustix::process::getuid().as_raw();
-    let Ok(entries) = std::fs::read_dir("/proc") else { return 0 };
-    let own = entries.flatten().filter(|entry| entry.metadata().is_ok_and(|metadata| metadata.uid() == uid));
-    let tasks = own.filter_map(|entry| {
-        let status = std::fs::read_to_string(entry.path().join("status")).ok()?;
-        status.lines().find_map(|line| line.strip_prefix("Threads:")?.trim().parse::<u32>().ok())
-    });
-    tasks.sum()
-}
