@@ -4,6 +4,7 @@ mod answer;
 mod cancel;
 mod follow;
 mod list;
+mod prune;
 mod record;
 mod show;
 
@@ -27,6 +28,7 @@ enum Verb {
     Show(show::ShowCommand),
     Follow(follow::FollowCommand),
     Cancel(cancel::CancelCommand),
+    Prune(prune::PruneCommand),
     /// Lets a waiting call go on
     Approve(answer::AnswerCommand),
     /// Refuses a waiting call; the agent is told
@@ -41,6 +43,7 @@ impl ExecutionCommand {
             Verb::Show(command) => command.execute(printer),
             Verb::Follow(command) => command.execute(printer),
             Verb::Cancel(command) => command.execute(printer),
+            Verb::Prune(command) => command.execute(printer),
             Verb::Approve(command) => command.execute(true, printer),
             Verb::Deny(command) => command.execute(false, printer),
         }

@@ -16,6 +16,8 @@ mod locked;
 mod parked;
 #[path = "whole/prompt.rs"]
 mod prompt;
+#[path = "whole/prune.rs"]
+mod prune;
 #[path = "whole/refusing.rs"]
 mod refusing;
 #[path = "whole/runs.rs"]

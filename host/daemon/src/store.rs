@@ -9,6 +9,7 @@ mod events;
 mod executions;
 mod journal;
 mod migrations;
+mod prune;
 mod readers;
 mod record;
 mod writer;
@@ -23,6 +24,7 @@ pub use blobs::{BlobRef, MAX_BLOB};
 pub use events::{MAX_EVENT_BODY, NewEvent, StoredEvent};
 pub use executions::{ExecutionRow, NewExecution};
 pub use journal::{EntryKind, MAX_RUNNER_BYTES, NewEntry, StoredEntry};
+pub use prune::Prunable;
 pub use record::{DenialRow, FileRow, Observer, Usage};
 
 use stigmer_secrets::Redactor;
@@ -136,6 +138,8 @@ impl Store {
         };
         let open = |source| StoreError::Open { path: path.to_owned(), source };
         migrations::refuse_newer(&connection)?;
+        // Counts only before the first table is made: what is removed later can then be given back.
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(open)?;
         connection.pragma_update(None, "journal_mode", "WAL").map_err(open)?;
         connection.pragma_update(None, "synchronous", level).map_err(open)?;
         migrations::run(&mut connection)?;

@@ -381,6 +381,27 @@ pub struct AnswerReply {
     #[prost(message, repeated, tag = "1")]
     pub answered: ::prost::alloc::vec::Vec<Approval>,
 }
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PruneRequest {
+    /// Only what ended before this moment, in Unix milliseconds. Needed.
+    #[prost(int64, tag = "1")]
+    pub ended_before_ms: i64,
+    /// Name them and remove nothing.
+    #[prost(bool, tag = "2")]
+    pub dry_run: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PruneReply {
+    /// Those that were removed, or would be, newest first.
+    #[prost(string, repeated, tag = "1")]
+    pub executions: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// What their runners had stored, in bytes.
+    #[prost(uint64, tag = "2")]
+    pub bytes: u64,
+    /// Old ones that stay, because one that stays goes on from them.
+    #[prost(uint64, tag = "3")]
+    pub kept: u64,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct SetSecretRequest {
@@ -714,6 +735,28 @@ pub mod local_client {
                 .insert(GrpcMethod::new("stigmer.local.v1.Local", "Cancel"));
             self.inner.unary(req, path, codec).await
         }
+        /// Removes executions that have ended, with all that is stored of them but their rows in the audit log.
+        pub async fn prune(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PruneRequest>,
+        ) -> std::result::Result<tonic::Response<super::PruneReply>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/stigmer.local.v1.Local/Prune",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("stigmer.local.v1.Local", "Prune"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Answers a parked call.
         pub async fn answer(
             &mut self,
@@ -872,6 +915,11 @@ pub mod local_server {
             &self,
             request: tonic::Request<super::CancelRequest>,
         ) -> std::result::Result<tonic::Response<super::CancelReply>, tonic::Status>;
+        /// Removes executions that have ended, with all that is stored of them but their rows in the audit log.
+        async fn prune(
+            &self,
+            request: tonic::Request<super::PruneRequest>,
+        ) -> std::result::Result<tonic::Response<super::PruneReply>, tonic::Status>;
         /// Answers a parked call.
         async fn answer(
             &self,
@@ -1309,6 +1357,49 @@ pub mod local_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = CancelSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/stigmer.local.v1.Local/Prune" => {
+                    #[allow(non_camel_case_types)]
+                    struct PruneSvc<T: Local>(pub Arc<T>);
+                    impl<T: Local> tonic::server::UnaryService<super::PruneRequest>
+                    for PruneSvc<T> {
+                        type Response = super::PruneReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PruneRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Local>::prune(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PruneSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -168,6 +168,25 @@ impl wire::local_server::Local for LocalApi {
         Ok(Response::new(wire::CancelReply { outcome: outcome.name().to_owned() }))
     }
 
+    async fn prune(&self, request: Request<wire::PruneRequest>) -> Result<Response<wire::PruneReply>, Status> {
+        let request = self.check(request)?;
+        // A client that forgot the field must not remove everything, nor nothing at all in silence.
+        if request.ended_before_ms <= 0 {
+            return Err(Status::invalid_argument("name the moment before which an execution ended"));
+        }
+        let store = self.supervisor.store();
+        let pruned = match request.dry_run {
+            true => store.prunable(request.ended_before_ms).await,
+            false => store.prune(request.ended_before_ms).await,
+        };
+        let pruned = pruned.map_err(|error| status(&error))?;
+        Ok(Response::new(wire::PruneReply {
+            executions: pruned.executions.iter().map(ToString::to_string).collect(),
+            bytes: pruned.bytes,
+            kept: pruned.kept,
+        }))
+    }
+
     async fn answer(&self, request: Request<wire::AnswerRequest>) -> Result<Response<wire::AnswerReply>, Status> {
         let request = self.check(request)?;
         let id = Self::id(&request.execution)?;

@@ -116,9 +116,15 @@ impl Store {
     /// Stores an execution together with its first event.
     ///
     /// # Errors
-    /// [`StoreError::Statement`] when the name is taken.
+    /// [`StoreError::Statement`] when the name is taken; [`StoreError::NoExecution`] when the one that it goes on from is
+    /// gone.
     pub async fn create(&self, new: NewExecution, created: NewEvent) -> Result<(), StoreError> {
         let work = move |connection: &Connection| {
+            // It was there a moment ago, and could have been removed since.
+            let there = "SELECT ?1 = '' OR EXISTS (SELECT 1 FROM executions WHERE id = ?1)";
+            if !connection.query_row(there, [&new.parent], |row| row.get(0))? {
+                return Err(StoreError::NoExecution(new.parent));
+            }
             connection.execute(
                 "INSERT INTO executions (id, state, created_ms, workspace, provider, model, sandbox, level, title,
                                          parent, request)

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use super::StoreError;
 
 /// Step n brings schema n to n + 1.
-const STEPS: &[&str] = &[include_str!("0001_first.sql")];
+const STEPS: &[&str] = &[include_str!("0001_first.sql"), include_str!("0002_prune.sql")];
 
 /// The newest schema that this program knows.
 pub(super) fn newest() -> i64 {
@@ -36,4 +36,23 @@ pub(super) fn run(connection: &mut Connection) -> Result<(), StoreError> {
         transaction.commit().map_err(failed)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_of_the_first_schema_is_brought_forward_with_what_it_holds() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(STEPS[0]).unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        connection.execute("UPDATE audit_head SET seq = 7", []).unwrap();
+        run(&mut connection).unwrap();
+        assert_eq!(current(&connection).unwrap(), newest());
+        let kept: i64 = connection.query_row("SELECT seq FROM audit_head", [], |row| row.get(0)).unwrap();
+        assert_eq!(kept, 7);
+        // Again changes nothing.
+        run(&mut connection).unwrap();
+    }
 }
