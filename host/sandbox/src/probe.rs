@@ -8,6 +8,7 @@ mod act;
 mod acts;
 pub mod advice;
 mod attempt;
+mod crowd;
 mod job;
 mod proof;
 mod prove;

@@ -2,15 +2,12 @@
 
 #![expect(clippy::disallowed_methods, reason = "an act names files of the jail")]
 
-use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 
-use rustix::process::Pid;
 use stigmer_policy::Promise::{ProcessCount, Space};
 
-use crate::fork::{Side, exit, fork};
 use crate::probe::act::{Act, Attempt, How};
-use crate::probe::attempt::reap;
+use crate::probe::crowd::Crowd;
 use crate::probe::scene::Scene;
 
 pub(super) const ACTS: &[Act] = &[
@@ -51,31 +48,14 @@ pub(super) const ACTS: &[Act] = &[
     },
 ];
 
-/// Starts children that wait, until one is refused or there are too many; ends and reaps all of them.
+/// Starts processes that wait, until one is refused or there are too many; ends and reaps all of them.
 fn processes(scene: &Scene) -> Attempt {
-    let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-    let mut children: Vec<Pid> = Vec::new();
-    let mut refused = None;
-    while children.len() < scene.most_processes as usize {
-        match fork(0) {
-            Ok(Side::Child) => {
-                drop(write);
-                // End of file comes when the parent is done or gone.
-                let _ = rustix::io::read(read.as_fd(), &mut [0u8; 1]);
-                exit(0)
-            }
-            Ok(Side::Parent(pid)) => children.push(pid),
-            Err(error) => {
-                refused = Some(error);
-                break;
-            }
-        }
+    let most = scene.most_processes as usize;
+    let mut crowd = Crowd::new(most)?;
+    while crowd.len() < most {
+        crowd.grow()?;
     }
-    drop(write);
-    for child in &children {
-        let _ = reap(*child);
-    }
-    refused.map_or(Ok(()), |error| Err(error.into()))
+    Ok(())
 }
 
 fn large_file(scene: &Scene) -> Attempt {
