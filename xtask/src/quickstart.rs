@@ -21,6 +21,12 @@ const QUESTION: &str = "Which states have the most airports? Profile airports.cs
 /// Exit code of a machine that cannot hold the sandbox asked for (docs: exit codes).
 const CANNOT_HOLD: i32 = 3;
 
+/// What stands on the screen, below the product's own words, where the walls do not hold.
+const UNCONFINED: &str = "
+!! This machine cannot hold `--sandbox=wasi`: the layer that is missing is named above.
+!! Going on with `--sandbox=filesystem`: commands are NOT confined.
+";
+
 /// `cargo xtask quickstart`.
 ///
 /// # Errors
@@ -90,8 +96,7 @@ impl Session {
         if status.code() != Some(CANNOT_HOLD) {
             bail!("`stigmer local start` ended with {status}");
         }
-        println!("\n!! This machine cannot hold `--sandbox=wasi`: the layer that is missing is named above.");
-        println!("!! Going on with `--sandbox=filesystem`: commands are NOT confined.\n");
+        println!("{UNCONFINED}");
         let status = start("filesystem")?;
         if !status.success() {
             bail!("`stigmer local start --sandbox=filesystem` ended with {status}");
@@ -199,5 +204,41 @@ mod tests {
             assert!(shown.contains(part), "{shown} lacks {part}");
         }
         assert!(table(&serde_json::json!({"files": []})).is_err());
+    }
+
+    /// Runs `work` where no Landlock domain can be had any more, which neither level of `wasi` can do without: a thread has
+    /// at most 16 of them (landlock(7)), and hands them on to what it starts.
+    fn without_landlock(work: impl FnOnce() + Send + 'static) {
+        use landlock::{AccessFs, Ruleset, RulesetAttr};
+        let thread = std::thread::spawn(move || {
+            let domain = || Ruleset::default().handle_access(AccessFs::MakeBlock)?.create()?.restrict_self();
+            let refused = (0..17).find_map(|_| domain().err());
+            assert!(refused.is_some(), "the kernel gives more domains than it says");
+            work();
+        });
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn where_the_walls_do_not_hold_the_layer_is_named_and_the_same_runs_at_filesystem() {
+        let skill = place::made().join("skills/table");
+        if !place::product().is_file() || !skill.is_dir() {
+            println!("skipped: where_the_walls_do_not_hold: `cargo xtask quickstart` has not built the product");
+            return;
+        }
+        // The twin, with the walls, is the quickstart itself.
+        without_landlock(move || {
+            let folder = TempFolder::new("quickstart-test").unwrap();
+            let session = Session::new(folder.path(), skill).unwrap();
+            let refused = session.stigmer(&["local", "start", "--sandbox=wasi"]).output().unwrap();
+            let words = String::from_utf8(refused.stderr).unwrap();
+            assert_eq!(refused.status.code(), Some(CANNOT_HOLD), "{words}");
+            assert!(words.contains("the layer `landlock-files`") && words.contains("hint: "), "{words}");
+            assert_eq!(session.start().unwrap(), "filesystem");
+            let done = session.work("filesystem");
+            session.stop().unwrap();
+            done.unwrap();
+        });
+        assert!(UNCONFINED.contains("commands are NOT confined"));
     }
 }

@@ -18,11 +18,7 @@ pub(crate) fn print(context: &Context, begun: &Begun, printer: &Printer) {
     printer.line(format_args!("stigmer {} is running (pid {})", env!("CARGO_PKG_VERSION"), begun.pid));
     line("mode", &shown(Key::Mode).unwrap_or_default());
     line("endpoint", &shown(Key::Endpoint).unwrap_or_default());
-    let level = match begun.proved.level {
-        Level::Filesystem => "filesystem, confined: no".to_owned(),
-        level => format!("{}, level {}", begun.kind, level.name()),
-    };
-    line("sandbox", &level);
+    line("sandbox", &walls(begun.kind, begun.proved.level.name()));
     if !begun.proved.layers.is_empty() {
         let layers: Vec<_> = begun.proved.layers.iter().map(|layer| layer.name()).collect();
         line("proved", &layers.join(", "));
@@ -43,6 +39,15 @@ pub(crate) fn print(context: &Context, begun: &Begun, printer: &Printer) {
     if let Some(hint) = &begun.no_provider {
         printer.note(format_args!("no model can be asked yet"));
         printer.hint(format_args!("{hint}"));
+    }
+}
+
+/// Sandbox and level, as every verb says them.
+pub(crate) fn walls(sandbox: &str, level: &str) -> String {
+    if level == Level::Filesystem.name() {
+        format!("{level}, confined: no")
+    } else {
+        format!("{sandbox}, level {level}")
     }
 }
 

@@ -23,6 +23,7 @@ mod orders;
 mod person;
 mod plugin;
 mod printer;
+mod project;
 mod provider;
 mod refusal;
 mod run;

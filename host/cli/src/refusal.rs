@@ -110,7 +110,7 @@ pub(crate) fn refused(refusals: &[Refusal]) -> Failure {
     } else {
         changes.join("; or ")
     };
-    Failure::ours(anyhow::anyhow!("{}", words.join("; "))).hint(Some(hint))
+    Failure::ours(anyhow::anyhow!("{}", words.join(";\n  "))).hint(Some(hint))
 }
 
 #[cfg(test)]

@@ -90,6 +90,9 @@ impl RunCommand {
         context.sandbox()?;
         crate::provider::check_endpoints(&context)?;
         let mut draft = request::Draft::new(&self, &context)?;
+        if self.policy.is_none() {
+            crate::project::say_unread(draft.workspace().as_ref(), printer);
+        }
         let socket = client::socket(&context.person.stigmer_home);
         let begins = client::listener(&socket)?.is_none();
         if begins {

@@ -93,6 +93,9 @@ pub enum StoreError {
     /// The audit log could not be written; the write that needed it is not stored.
     #[error("could not write the audit log")]
     Audit(#[from] crate::audit::AuditError),
+    /// There is no thread for the writer.
+    #[error("could not start the thread that writes")]
+    Writer(#[source] std::io::Error),
     /// The writer has ended.
     #[error("the store is closed")]
     Closed,
@@ -146,7 +149,7 @@ impl Store {
         audit.anchor(record::audit_head(&connection)?)?;
         Ok(Store {
             readers: Readers::new(path.to_owned()),
-            writer: Writer::start(connection),
+            writer: Writer::start(connection)?,
             audit: Arc::new(Mutex::new(audit)),
             publisher,
             secrets: OnceLock::new(),

@@ -6,6 +6,7 @@ use serde_json::json;
 use stigmer_proto::local::ShowExecutionReply;
 
 use super::record::record_json;
+use crate::banner;
 use crate::client;
 use crate::failure::Failure;
 use crate::follow::{clean, record, used};
@@ -56,8 +57,7 @@ fn print(record: &ShowExecutionReply, printer: &Printer) {
     }
     line("workspace", &clean(&it.workspace));
     line("model", &format!("{} {}", it.provider, it.model));
-    let confined = if it.level == "filesystem" { ", confined: no" } else { "" };
-    line("sandbox", &format!("{}, level {}{confined}", it.sandbox, it.level));
+    line("sandbox", &banner::walls(&it.sandbox, &it.level));
     for file in &record.files {
         let text =
             format!("{} {} ({} bytes, by {}) {}", file.change, clean(&file.path), file.size, file.wall, file.sha256);

@@ -10,6 +10,7 @@ use super::Show;
 use super::diff;
 use super::event::Event;
 use super::json::approve_command;
+use crate::banner;
 use crate::printer::Printer;
 
 /// Longest summary of a call's arguments, in characters.
@@ -77,14 +78,9 @@ impl Show for Text<'_> {
         } else {
             format!("{} {}", clean(&execution.provider), clean(&execution.model))
         };
-        let confined = if execution.level == "filesystem" { ", confined: no" } else { "" };
         self.side(&format!("\x1b[2m{}\x1b[0m  {model}", execution.id));
-        self.side(&format!(
-            "\x1b[2m{}, level {}{confined}, {}\x1b[0m",
-            execution.sandbox,
-            execution.level,
-            clean(&execution.workspace)
-        ));
+        let walls = banner::walls(&execution.sandbox, &execution.level);
+        self.side(&format!("\x1b[2m{walls}, {}\x1b[0m", clean(&execution.workspace)));
         let level = stigmer_policy::Level::ALL.iter().find(|level| level.name() == execution.level);
         let open = level.map(|level| crate::standing::open(*level)).unwrap_or_default();
         if !open.is_empty() {

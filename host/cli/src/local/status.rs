@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use serde_json::json;
 use stigmer_proto::local::{ListSecretsRequest, StatusReply, StatusRequest};
 
+use crate::banner;
 use crate::client::{self, failed};
 use crate::failure::{Failure, SAID_NO};
 use crate::person;
@@ -62,11 +63,7 @@ fn print(status: &StatusReply, keys: &[(String, String)], printer: &Printer) {
         }
     }
     let sandbox = status.sandbox.clone().unwrap_or_default();
-    let walls = match sandbox.level.as_str() {
-        "filesystem" => "filesystem, confined: no".to_owned(),
-        level => format!("{}, level {level}", sandbox.kind),
-    };
-    line("walls", &walls);
+    line("walls", &banner::walls(&sandbox.kind, &sandbox.level));
     line("proved", &or_none(&sandbox.proved));
     line("not held", &or_none(&sandbox.not_prevented));
     for (name, origin) in keys {

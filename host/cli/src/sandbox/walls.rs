@@ -15,6 +15,7 @@ use crate::failure::Failure;
 use crate::jobs;
 use crate::person;
 use crate::printer::Printer;
+use crate::project;
 use crate::refusal::{Refusal, refused};
 
 /// Which walls, around what.
@@ -91,6 +92,9 @@ impl Walls {
         for level in levels {
             match self.start_at(*level, &person) {
                 Ok(standing) => {
+                    if self.policy.is_none() {
+                        project::say_unread(standing.workspace.as_path(), printer);
+                    }
                     for refusal in &refusals {
                         printer.note(format_args!("using level `{}`: {}", level.name(), refusal.reason()));
                     }

@@ -158,3 +158,23 @@ fn a_command_without_its_dashes_is_told_where_they_go() {
     refused(&[], &["sandbox", "exec", "ls"], &["unexpected argument 'ls'", "hint: the command follows `--`"]);
     assert_eq!(World::new().run(&["sandbox", "exec", "--sandbox", "filesystem", "--", "true"]).code, 0);
 }
+
+#[test]
+fn a_policy_file_in_the_workspace_is_said_not_to_be_read() {
+    let world = World::new();
+    let exec = |more: &[&str]| {
+        let said = world.run(&[&["sandbox", "exec", "--sandbox", "filesystem"], more, &["--", "true"]].concat());
+        assert_eq!(said.code, 0);
+        said.err
+    };
+    assert_eq!(exec(&[]), "");
+    let file = world.write("work/stigmer.toml", "extends = \"workspace\"\n");
+    assert!(exec(&[]).contains("note: `stigmer.toml` in the workspace is not read"), "{}", exec(&[]));
+    // Whoever names a policy has said which one holds.
+    assert_eq!(exec(&["--policy", file.to_str().unwrap()]), "");
+    let script = world.write("script.toml", "[[turn]]\ntext = \"Nothing.\"\n");
+    world.start();
+    let said = world.run(&["run", "-m", "x", "--model", &format!("script:{}", script.display())]);
+    assert_eq!(said.code, 0);
+    assert!(said.err.contains("is not read by this version\nhint: name a policy document"), "{}", said.err);
+}

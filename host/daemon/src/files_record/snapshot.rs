@@ -37,7 +37,7 @@ impl Snapshot {
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = vec![u8::from(self.partial)];
         for entry in &self.entries {
-            let length = u16::try_from(entry.path.len()).expect("PATH_MAX is below 65,536");
+            let length = u16::try_from(entry.path.len()).expect("the walk keeps no path above MAX_PATH");
             bytes.extend(length.to_be_bytes());
             bytes.extend(&entry.path);
             bytes.push(match entry.kind {

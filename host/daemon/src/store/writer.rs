@@ -22,13 +22,17 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection) -> Self {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// [`StoreError::Writer`].
+    pub(super) fn start(connection: Connection) -> Result<Self, StoreError> {
         let (jobs, queue) = channel();
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || work(connection, &queue))
-            .expect("a daemon that cannot start one thread cannot run");
-        Writer { jobs: Some(jobs), thread: Some(thread) }
+            .map_err(StoreError::Writer)?;
+        Ok(Writer { jobs: Some(jobs), thread: Some(thread) })
     }
 
     /// Runs `work` inside the next commit and answers after it. An error of `work` undoes what it did and nothing else.
