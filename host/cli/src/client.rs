@@ -1,9 +1,10 @@
 //! The daemon, as its clients on the command line reach it.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use hyper_util::rt::TokioIo;
@@ -22,6 +23,9 @@ use crate::failure::Failure;
 const HINT_METADATA: &str = "stigmer-hint-bin";
 /// Largest answer that is taken, in bytes: a record with every changed file.
 const MAX_ANSWER: usize = 64 << 20;
+
+/// How long a daemon is waited for that listens and says nothing.
+const SILENCE: Duration = Duration::from_secs(2);
 
 /// Most bytes of a lock file: a process id and a line end.
 const MAX_LOCK: u64 = 32;
@@ -82,6 +86,36 @@ pub(crate) fn listener(socket: &Path) -> Result<Option<rustix::process::Pid>, Fa
             anyhow::Error::from(error).context(format!("could not connect to `{}`", socket.display())),
         )),
     }
+}
+
+/// As [`listener`], of a daemon that lives: one that was killed still has its socket while the kernel takes it down. One
+/// that says nothing for [`SILENCE`] is there all the same. For whoever would start another.
+///
+/// # Errors
+/// As [`listener`].
+pub(crate) fn living(socket: &Path) -> Result<Option<rustix::process::Pid>, Failure> {
+    let end = Instant::now() + SILENCE;
+    loop {
+        let Some(pid) = listener(socket)? else { return Ok(None) };
+        if speaks(socket, end) || Instant::now() >= end {
+            return Ok(Some(pid));
+        }
+        std::thread::yield_now();
+    }
+}
+
+/// Whether whoever listens says something, as every HTTP/2 server does to this (RFC 9113, 3.4: the preface, and settings
+/// that change nothing).
+fn speaks(socket: &Path, end: Instant) -> bool {
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    let ask = || {
+        let mut stream = UnixStream::connect(socket)?;
+        let left = end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+        stream.set_read_timeout(Some(left))?;
+        stream.write_all(PREFACE)?;
+        stream.read_exact(&mut [0])
+    };
+    ask().is_ok()
 }
 
 /// Whether `pid` is the daemon of the socket's folder: its lock is taken (flock(2)), and by nobody else.

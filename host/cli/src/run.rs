@@ -94,7 +94,7 @@ impl RunCommand {
             crate::project::say_unread(draft.workspace().as_ref(), printer);
         }
         let socket = client::socket(&context.person.stigmer_home);
-        let begins = client::listener(&socket)?.is_none();
+        let begins = client::living(&socket)?.is_none();
         if begins {
             let keys = if draft.scripted() { Keys::Leave } else { Keys::Find };
             let begun = begin(&mut context, keys, printer)?;

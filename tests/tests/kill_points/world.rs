@@ -9,9 +9,12 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use stigmer_policy::Level;
 use stigmer_tests::model_server::{Answer, Asked, ModelServer};
+use stigmer_tests::processes::marked;
 use stigmer_tests::product::{Product, level_flags, show};
 
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Within this time nothing of a command may be left; far less than what it takes by itself.
+const GONE: Duration = Duration::from_secs(20);
 
 /// Where the lines go.
 const LINES: &str = "lines";
@@ -19,6 +22,8 @@ const LINES: &str = "lines";
 pub(crate) struct World {
     level: Level,
     product: Product,
+    /// Among the arguments of the first command's processes.
+    marker: String,
     daemon: i32,
     client: Child,
     enough: Arc<AtomicBool>,
@@ -43,10 +48,12 @@ impl World {
         let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = threads.expect("threads");
         let (enough, seen) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
+        let marker = format!("first-{}-{}", std::process::id(), product.home().display());
+        let first = format!("setsid sh -c 'sleep 90; :' {marker} & sh -c 'sleep 90; :' {marker}");
         let (said, kept) = (Arc::clone(&enough), Arc::clone(&seen));
         let model = move |asked: &Asked| {
             let messages = messages(asked);
-            let answer = next(&messages, said.load(Ordering::SeqCst));
+            let answer = next(&messages, &first, said.load(Ordering::SeqCst));
             *kept.lock().unwrap_or_else(PoisonError::into_inner) = messages;
             answer
         };
@@ -61,7 +68,7 @@ impl World {
             .spawn()
             .expect("the product starts");
         let since = Instant::now();
-        World { level, product, daemon, client, enough, seen, server, before: 0, since, _runtime: runtime }
+        World { level, product, marker, daemon, client, enough, seen, server, before: 0, since, _runtime: runtime }
     }
 
     pub(crate) fn level(&self) -> Level {
@@ -74,10 +81,6 @@ impl World {
 
     /// The daemon of before was killed; another one takes its place.
     pub(crate) fn start_daemon(&mut self) {
-        // While the kernel takes it down its socket is still there, and a start would find it running.
-        while self.product.run(&["local", "status"], b"").status.success() {
-            self.wait_a_moment("the daemon lives on");
-        }
         self.daemon = start(&self.product, self.level, &self.server);
     }
 
@@ -105,6 +108,14 @@ impl World {
     pub(crate) fn until_a_call_runs(&self) {
         while self.lines().is_empty() {
             self.wait_a_moment("no line is written");
+        }
+    }
+
+    /// Nothing of the command that was in flight at the first kill lives on, also what left its session.
+    pub(crate) fn until_the_first_call_is_gone(&self) {
+        while !marked(&self.marker).is_empty() {
+            assert!(self.since.elapsed() < GONE, "at {} {:?} live on", self.level.name(), marked(&self.marker));
+            self.wait_a_moment("a command lives on");
         }
     }
 
@@ -212,7 +223,7 @@ fn told(messages: &[Value]) -> HashMap<usize, Told> {
 }
 
 /// The next line, or the end.
-fn next(messages: &[Value], enough: bool) -> Answer {
+fn next(messages: &[Value], first: &str, enough: bool) -> Answer {
     let event = |value: Value| format!("event: {}\ndata: {value}\n\n", value["type"].as_str().unwrap_or_default());
     let usage = serde_json::json!({ "input_tokens": 1, "output_tokens": 1 });
     let start = serde_json::json!({ "type": "message_start", "message": { "id": "m", "role": "assistant", "content": [], "usage": usage } });
@@ -225,7 +236,7 @@ fn next(messages: &[Value], enough: bool) -> Answer {
     } else {
         let call = calls(messages);
         // The first one is still there when somebody is killed; whoever ends it does not wait for it.
-        let then = if call == 0 { "sleep 30" } else { "sleep 0.02" };
+        let then = if call == 0 { first } else { "sleep 0.02" };
         let arguments = serde_json::json!({ "command": format!("echo {call} >> {LINES}; {then}") }).to_string();
         (
             serde_json::json!({ "type": "tool_use", "id": format!("line-{call}"), "name": "execute", "input": {} }),

@@ -65,7 +65,7 @@ impl StartCommand {
     pub(crate) fn execute(self, printer: &Printer) -> Result<ExitCode, Failure> {
         let mut context = Context::gather(&self.flags.to_flags())?;
         let config = context.sandbox()?;
-        if let Some(pid) = client::listener(&client::socket(&context.person.stigmer_home))? {
+        if let Some(pid) = client::living(&client::socket(&context.person.stigmer_home))? {
             printer
                 .line(format_args!("stigmer is running already (pid {}); nothing was changed", pid.as_raw_nonzero()));
             if !self.flags.to_flags().is_empty() {
