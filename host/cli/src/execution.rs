@@ -4,6 +4,7 @@ mod answer;
 mod cancel;
 mod follow;
 mod list;
+mod newest;
 mod prune;
 mod record;
 mod show;

@@ -41,6 +41,12 @@ impl Failure {
         self
     }
 
+    /// Adds advice where there is none.
+    pub(crate) fn hint_or(mut self, hint: impl FnOnce() -> Option<String>) -> Failure {
+        self.hint = self.hint.or_else(hint);
+        self
+    }
+
     /// Prints the chain and the advice; gives the exit code.
     pub(crate) fn print(&self, printer: &Printer) -> ExitCode {
         printer.error(format_args!("{:#}", self.error));

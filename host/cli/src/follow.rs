@@ -187,5 +187,6 @@ async fn answer(daemon: &mut Daemon, execution: &str, call: String, approve: boo
 pub(crate) async fn record(daemon: &mut Daemon, execution: &str) -> Result<ShowExecutionReply, Failure> {
     let request = ShowExecutionRequest { execution: execution.to_owned() };
     let reply = daemon.show_execution(request).await;
-    Ok(reply.map_err(|status| failed("could not look the execution up", &status))?.into_inner())
+    let known = || Some("`stigmer execution list` names those that are known".to_owned());
+    Ok(reply.map_err(|status| failed("could not look the execution up", &status).hint_or(known))?.into_inner())
 }

@@ -42,7 +42,14 @@ use crate::printer::Printer;
 
 /// Runs AI agents on your machine without trusting them.
 #[derive(Parser)]
-#[command(name = "stigmer", version, about, max_term_width = 110, disable_help_subcommand = true)]
+#[command(
+    name = "stigmer",
+    version,
+    about,
+    max_term_width = 110,
+    disable_help_subcommand = true,
+    after_help = "To begin:\n  stigmer doctor                 what this machine can hold\n  stigmer local start            the daemon; asks for a key where one is missing\n  stigmer run -m 'What is here?' an agent on the current folder\n\nExit codes: 0 done; 1 it failed or was denied; 2 wrong usage; 3 our own failure, or this machine cannot hold what was asked"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

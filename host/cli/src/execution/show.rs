@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use serde_json::json;
 use stigmer_proto::local::ShowExecutionReply;
 
+use super::newest::named_or_newest;
 use super::record::record_json;
 use crate::banner;
 use crate::client;
@@ -16,8 +17,8 @@ use crate::printer::Printer;
 /// Shows the daemon's record of an execution: files, denials, usage, what waits
 #[derive(clap::Args)]
 pub(crate) struct ShowCommand {
-    /// The execution
-    execution: String,
+    /// The execution; the newest when left out
+    execution: Option<String>,
     /// One JSON object
     #[arg(long)]
     json: bool,
@@ -28,7 +29,8 @@ impl ShowCommand {
         let home = person::gather()?.stigmer_home;
         let record = client::runtime()?.block_on(async {
             let mut daemon = client::required(&home).await?;
-            record(&mut daemon, &self.execution).await
+            let execution = named_or_newest(&mut daemon, self.execution).await?;
+            record(&mut daemon, &execution).await
         })?;
         if self.json {
             let mut value = json!({ "version": 1 });

@@ -89,6 +89,33 @@ fn verbs_that_need_a_daemon_say_so() {
     assert_eq!((said.code, said.out.as_str()), (0, "{\"version\":1,\"executions\":[]}\n"));
     let said = world.run(&["execution", "show", "nonsense"]);
     assert_eq!(said.code, 2);
+    assert!(said.err.contains("hint: `stigmer execution list`"), "{}", said.err);
+    for verb in ["show", "follow"] {
+        let said = world.run(&["execution", verb]);
+        assert_eq!(said.code, 1);
+        assert!(said.err.contains("nothing has run yet\nhint: `stigmer run -m MESSAGE`"), "{}", said.err);
+    }
+}
+
+#[test]
+fn whoever_names_no_execution_means_the_newest_and_a_title_steers_no_terminal() {
+    let world = World::new();
+    world.start();
+    let script = world.write("script.toml", "[[turn]]\ntext = \"Nothing to do.\"\n");
+    let model = format!("script:{}", script.display());
+    for message in ["first", "\u{1b}[2Jsecond\u{7}"] {
+        assert_eq!(world.run(&["run", "-m", message, "--model", &model]).code, 0);
+    }
+    let listed = world.run(&["execution", "list"]).out;
+    let newest = listed.lines().next().unwrap();
+    assert!(
+        newest.contains("completed") && newest.contains(" s ago  script ") && newest.ends_with("second "),
+        "{listed}"
+    );
+    assert!(!listed.contains('\u{1b}') && !listed.contains('\u{7}'), "{listed:?}");
+    let id = newest.split_whitespace().next().unwrap();
+    assert!(world.run(&["execution", "show"]).out.starts_with(&format!("{id}  completed\n")));
+    assert!(world.run(&["execution", "follow"]).err.contains(id));
 }
 
 #[test]
