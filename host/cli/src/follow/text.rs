@@ -15,6 +15,8 @@ use crate::printer::Printer;
 
 /// Longest summary of a call's arguments, in characters.
 const SUMMARY: usize = 100;
+/// Longest account of why a call failed, in characters: a sentence or two.
+const REASON: usize = 240;
 
 pub(super) struct Text<'a> {
     printer: &'a Printer,
@@ -57,10 +59,12 @@ impl<'a> Text<'a> {
         let exit = exit(tool, text).map(|code| format!(" \x1b[33mexit {code}\x1b[0m")).unwrap_or_default();
         let tool_name = clean(tool);
         self.side(&format!("{mark} \x1b[1m{tool_name}\x1b[0m {}{exit} \x1b[2m{seconds:.1}s\x1b[0m", summary(&args)));
-        // A denial is an event of its own, which says the same and more.
-        if is_error && !text.starts_with(DENIED) {
-            let first = clean(text.lines().next().unwrap_or_default());
-            self.side(&format!("  {}", shorten(&first, SUMMARY)));
+        if is_error {
+            // A denial is an event of its own, which says the same and more.
+            if !text.starts_with(DENIED) {
+                let first = clean(text.lines().next().unwrap_or_default());
+                self.side(&format!("  {}", shorten(&first, REASON)));
+            }
         } else if let Some((old, new)) = change(tool, &args) {
             for line in diff::lines(old, new) {
                 self.side(&format!("  {line}"));

@@ -117,3 +117,23 @@ fn a_denial_is_told_once_and_the_record_has_no_empty_line() {
     assert!(shown.out.lines().all(|line| line.split_whitespace().count() > 1), "{}", shown.out);
     assert!(shown.out.contains("text       It may not be.") && !shown.out.contains("reason"), "{}", shown.out);
 }
+
+#[test]
+fn what_was_refused_is_not_shown_as_if_it_were_done() {
+    let script = |file: &str, says: &str| {
+        format!(
+            "[[turn]]\n[[turn.call]]\nid = \"w\"\ntool = \"write_file\"\n\
+             args = {{ file_path = \"${{WORKSPACE}}/{file}\", content = \"one line\\n\" }}\n\n\
+             [[turn]]\ntext = \"Over.\"\n[[turn.expect]]\ncall = \"w\"\ncontains = [\"{says}\"]\n{}",
+            if says == "Denied" { "is_error = true\n" } else { "" }
+        )
+    };
+    let world = World::new();
+    world.start();
+    let refused = run(&world, &script(".git/hooks/pre-commit", "Denied"), &[]);
+    assert_eq!(refused.code, 0);
+    assert!(refused.err.contains("denied write") && !refused.err.contains("one line"), "{}", refused.err);
+    let done = run(&world, &script("new.txt", "new.txt"), &[]);
+    assert_eq!(done.code, 0);
+    assert!(done.err.contains("\n  +one line\n"), "{}", done.err);
+}
