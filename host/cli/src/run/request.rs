@@ -22,6 +22,8 @@ use crate::settings::{Key, Origin};
 const MAX_MESSAGE: u64 = stigmer_daemon::request::MAX_MESSAGE as u64;
 /// Longest script or policy that is read, in bytes.
 const MAX_TEXT: u64 = 1 << 20;
+/// Settings that say where a provider is.
+const ENDPOINTS: [Key; 3] = [Key::OllamaUrl, Key::AnthropicUrl, Key::OpenAiUrl];
 /// What a model is named that is a script.
 const SCRIPT: &str = "script:";
 
@@ -68,7 +70,6 @@ impl Draft {
             max_turns: command.max_turns.unwrap_or_default(),
             max_tokens: command.max_tokens.unwrap_or_default(),
             policy,
-            settings: endpoints(context),
             command_env: surroundings(context),
             ..wire::RunRequest::default()
         };
@@ -107,6 +108,7 @@ impl Draft {
             return Ok(());
         }
         known.take_over(context);
+        self.request.settings = endpoints(context);
         let (provider, key) = find(context, known, printer)?;
         let model = context.settings.value(Key::Model).map(str::to_owned).ok_or_else(|| {
             let hint = "name one with `--model`, STIGMER_LLM_MODEL or `llm_model` in config.toml".to_owned();
@@ -129,6 +131,7 @@ impl Draft {
 pub(super) struct Known {
     provider: Option<String>,
     model: Option<String>,
+    endpoints: Vec<(Key, String)>,
     keys: Vec<String>,
 }
 
@@ -145,11 +148,18 @@ impl Known {
             found.map(|setting| setting.value.clone())
         };
         let keys = secrets.secrets.into_iter().map(|secret| secret.name).collect();
-        Ok(Known { provider: value(Key::Provider), model: value(Key::Model), keys })
+        let endpoints = ENDPOINTS.into_iter().filter_map(|key| Some((key, value(key)?))).collect();
+        Ok(Known { provider: value(Key::Provider), model: value(Key::Model), endpoints, keys })
     }
 
-    /// What was said when the daemon was started holds for a run that says nothing itself.
+    /// What was said when the daemon was started holds for a run that says nothing itself. Addresses too: a key that was
+    /// given with one is not meant for another.
     fn take_over(&self, context: &mut Context) {
+        for (key, url) in &self.endpoints {
+            if context.settings.get(*key).is_none() {
+                context.settings.set(*key, url.clone(), Origin::Default);
+            }
+        }
         let own = context.settings.value(Key::Provider).map(str::to_owned);
         let Some(provider) = &self.provider else { return };
         if own.is_none() {
@@ -241,7 +251,7 @@ fn endpoints(context: &Context) -> Vec<wire::Setting> {
         let name = crate::settings::row(key).variables[0].to_owned();
         Some(wire::Setting { name, value: valued.value.clone(), origin: valued.origin.to_string() })
     };
-    [Key::OllamaUrl, Key::AnthropicUrl, Key::OpenAiUrl].into_iter().filter_map(endpoint).collect()
+    ENDPOINTS.into_iter().filter_map(endpoint).collect()
 }
 
 /// The variables that commands may get. Everything else of the person's stays here; the daemon chooses again.

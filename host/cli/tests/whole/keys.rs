@@ -5,6 +5,7 @@ use std::os::unix::net::UnixListener;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use crate::refusing::Refusing;
 use crate::world::{Said, World};
 
 const BUS: &str = "DBUS_SESSION_BUS_ADDRESS";
@@ -95,4 +96,25 @@ fn a_keyring_that_hangs_is_given_up_in_time_and_the_next_source_is_named() {
     let said = set(&world, &[(BUS, &address)], "sk-canary-3\n");
     assert_eq!((said.code, said.out.as_str()), (0, "kept `anthropic` for this daemon's life\n"));
     assert!(said.err.contains("did not answer within 3s"), "{}", said.err);
+}
+
+#[test]
+fn a_run_asks_where_the_daemon_was_told_to_and_nowhere_else() {
+    let (first, second) = (Refusing::start(), Refusing::start());
+    let world = World::new();
+    let (first_url, second_url) = (first.url(), second.url());
+    let started = [("ANTHROPIC_BASE_URL", first_url.as_str()), ("ANTHROPIC_API_KEY", "sk-canary-5")];
+    assert_eq!(world.run_with(&started, &["local", "start", "--sandbox", "filesystem"]).code, 0);
+    // A shell that knows neither address nor key.
+    let said = world.run(&["run", "-m", "hello"]);
+    assert_eq!(said.code, 1);
+    assert!(
+        said.err.contains("answered with status 401") && said.err.contains("environment ANTHROPIC_API_KEY"),
+        "{}",
+        said.err
+    );
+    assert_eq!((first.keys(), second.keys()), (vec!["sk-canary-5".to_owned()], vec![]));
+    // The twin: one that names another address asks there.
+    assert_eq!(world.run_with(&[("ANTHROPIC_BASE_URL", &second_url)], &["run", "-m", "hello"]).code, 1);
+    assert_eq!((first.keys().len(), second.keys().len()), (1, 1));
 }
