@@ -15,8 +15,9 @@ use crate::message::SetupFailure;
 /// changes nothing.
 ///
 /// Gives what protects the person's folders from now on. The order is the argument. Mounts come first, while the old tree and its whole `/proc` are in view. Anchors come
-/// after the workspace they lie in is in its place. Landlock comes last: in a domain that handles any right on files
-/// mount(2) is refused, and commands still need a `/proc` of their own, so init's domain holds scopes only.
+/// after the workspace they lie in is in its place. Landlock comes last, and only where nothing is mounted later: in a
+/// domain that handles any right on files mount(2) is refused, and commands still need a `/proc` of their own; in one that
+/// handles none nobody can move a file to another folder. Init's own pid namespace is what holds its signals then.
 ///
 /// # Errors
 /// The step, its subject and the layer that could not be built.
@@ -29,7 +30,9 @@ pub(crate) fn enter<'a>(plan: &'a Plan, layers: &Layers) -> Result<Protect<'a>, 
     }
     check_workspace(plan)?;
     let protect = Protect::start(plan, layers)?;
-    if let Some(domain) = landlock::scopes(layers)? {
+    if !layers.needs_namespaces()
+        && let Some(domain) = landlock::scopes(layers)?
+    {
         rustix::thread::set_no_new_privs(true).step(Layer::LandlockScopes, "give up gaining rights")?;
         landlock::enter(&domain)?;
     }

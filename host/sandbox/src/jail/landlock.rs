@@ -154,24 +154,24 @@ fn whole<'a>(
     layers: &Layers,
     rules: impl Iterator<Item = (BorrowedFd<'a>, BitFlags<AccessFs>)>,
 ) -> Result<RulesetCreated, SetupFailure> {
-    let files = layers.has(Layer::LandlockFiles);
-    let mut ruleset = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
-    if files {
-        ruleset = ruleset.handle_access(AccessFs::from_all(abi())).map_err(failed)?;
+    if !layers.has(Layer::LandlockFiles) {
+        return scopes_alone();
     }
+    let mut ruleset = Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .handle_access(AccessFs::from_all(abi()))
+        .map_err(failed)?;
     if scopes_stand(layers) {
         ruleset = ruleset.scope(Scope::Signal | Scope::AbstractUnixSocket).map_err(failed)?;
     }
     let mut created = ruleset.create().map_err(failed)?;
-    if files {
-        for (fd, access) in rules {
-            created = created.add_rule(PathBeneath::new(fd, access)).map_err(failed)?;
-        }
+    for (fd, access) in rules {
+        created = created.add_rule(PathBeneath::new(fd, access)).map_err(failed)?;
     }
     Ok(created)
 }
 
-/// A domain that restricts signals and abstract sockets only; mount(2) keeps working in it.
+/// A domain that restricts signals and abstract sockets only. Who enters it cannot mount any more.
 ///
 /// # Errors
 /// When the kernel has no scopes.
@@ -179,13 +179,22 @@ pub(crate) fn scopes(layers: &Layers) -> Result<Option<OwnedFd>, SetupFailure> {
     if !scopes_stand(layers) {
         return Ok(None);
     }
+    scopes_alone().and_then(finished).map(Some)
+}
+
+/// Moving a file to another folder is the one right that every domain takes away which does not grant it, whatever it is
+/// about (landlock(7), `LANDLOCK_ACCESS_FS_REFER`): this one grants it everywhere.
+fn scopes_alone() -> Result<RulesetCreated, SetupFailure> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = rustix::fs::open("/", flags, rustix::fs::Mode::empty())
+        .map_err(|errno| on(Path::new("/"), io::Error::from(errno)))?;
     Ruleset::default()
         .set_compatibility(CompatLevel::HardRequirement)
-        .scope(Scope::Signal | Scope::AbstractUnixSocket)
+        .handle_access(AccessFs::Refer)
+        .and_then(|ruleset| ruleset.scope(Scope::Signal | Scope::AbstractUnixSocket))
         .and_then(Ruleset::create)
+        .and_then(|created| created.add_rule(PathBeneath::new(root, AccessFs::Refer)))
         .map_err(failed)
-        .and_then(finished)
-        .map(Some)
 }
 
 /// At full level scopes are a second wall and may be missing on an older kernel; at base they are the wall.
