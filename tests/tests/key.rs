@@ -192,10 +192,13 @@ fn a_provider_that_echoes_the_key_gets_it_into_no_record_and_onto_no_screen() {
     );
     let error =
         format!("{{\"type\":\"error\",\"error\":{{\"type\":\"authentication_error\",\"message\":\"bad {echo}\"}}}}");
+    // And once more across two pieces of the text, neither of which is the key.
+    let (head, tail) = KEY.split_at(KEY.len() / 2);
     let stream = format!(
         "data: {{\"type\":\"message_start\",\"message\":{{\"usage\":{{\"input_tokens\":1}}}}}}\n\n\
          data: {{\"type\":\"content_block_start\",\"index\":0,\"content_block\":{{\"type\":\"text\",\"text\":\"\"}}}}\n\n\
-         data: {{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{{\"type\":\"text_delta\",\"text\":\"good {echo}\"}}}}\n\n\
+         data: {{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{{\"type\":\"text_delta\",\"text\":\"good {echo}, cut {head}\"}}}}\n\n\
+         data: {{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{{\"type\":\"text_delta\",\"text\":\"{tail} whole\"}}}}\n\n\
          data: {{\"type\":\"message_delta\",\"delta\":{{\"stop_reason\":\"end_turn\"}},\"usage\":{{\"output_tokens\":1}}}}\n\n\
          data: {{\"type\":\"message_stop\"}}\n\n"
     );
@@ -223,6 +226,13 @@ fn echoed(product: &Product, level: Level, url: &str) {
         assert_eq!(output.status.code(), Some(code), "{}", show(&output));
         assert!(String::from_utf8_lossy(&said).contains(&format!("{word} [redacted]")), "{}", show(&output));
         assert_eq!(count(&said, &forms()), 0, "{}", show(&output));
+        let (head, tail) = KEY.split_at(KEY.len() / 2);
+        if word == "good" {
+            assert!(String::from_utf8_lossy(&said).contains("cut [redacted] whole"), "{}", show(&output));
+            for half in [head, tail] {
+                assert!(!String::from_utf8_lossy(&said).contains(half), "{}", show(&output));
+            }
+        }
     }
     for verb in [&["execution", "list", "--json"][..], &["local", "logs"], &["local", "stop"]] {
         let output = product.run(verb, b"");
