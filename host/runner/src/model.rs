@@ -88,15 +88,16 @@ fn failed(failure: wire::Failure) -> TransportError {
             TransportError::Limit { name: name.to_owned(), reason: message }
         }
         Kind::Dns | Kind::Connect | Kind::Tls | Kind::Timeout | Kind::Cut | Kind::Unspecified => {
-            TransportError::Broken(message)
-        }
-        Kind::Denied | Kind::NeedsKey | Kind::BadRequest | Kind::Script if hint.is_empty() => {
-            TransportError::Refused(message)
+            TransportError::Broken(advised(message, &hint))
         }
         Kind::Denied | Kind::NeedsKey | Kind::BadRequest | Kind::Script => {
-            TransportError::Refused(format!("{message} ({hint})"))
+            TransportError::Refused(advised(message, &hint))
         }
     }
+}
+
+fn advised(message: String, hint: &str) -> String {
+    if hint.is_empty() { message } else { format!("{message} ({hint})") }
 }
 
 #[cfg(test)]
@@ -125,5 +126,7 @@ mod tests {
             of(wire::FailureKind::NeedsKey, "no key", "store it"),
             TransportError::Refused("no key (store it)".to_owned())
         );
+        let broken = of(wire::FailureKind::Connect, "refused", "is it running?");
+        assert_eq!(broken, TransportError::Broken("refused (is it running?)".to_owned()));
     }
 }

@@ -121,7 +121,8 @@ impl Show for Text<'_> {
             Event::Answered { approved, .. } => self.side(if *approved { "approved" } else { "denied by a person" }),
             Event::Limit { reason } => self.side(&format!("\x1b[33mlimit\x1b[0m {}", clean(reason))),
             Event::Retry { attempt, wait_ms, reason } => {
-                self.side(&format!("try {attempt} failed, again in {wait_ms} ms: {}", clean(reason)));
+                let reason = shorten(&clean(reason), REASON);
+                self.side(&format!("try {attempt} failed, again in {wait_ms} ms: {reason}"));
             }
             Event::Interrupted { reason } => self.side(&format!("interrupted: {}", clean(reason))),
             // The approval was told with its question; that the daemon stops is told at the end.

@@ -123,6 +123,11 @@ impl GatewayError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
+            GatewayError::Egress { provider, source }
+                if provider == "ollama" && matches!(**source, EgressError::Connect { .. }) =>
+            {
+                Some("start it with `ollama serve`, or name its address by OLLAMA_BASE_URL".to_owned())
+            }
             GatewayError::Egress { source, .. } => source.hint(),
             GatewayError::NeedsKey { provider } => Some(format!("store it with `stigmer secret set {provider}`")),
             GatewayError::Limit { name, .. } => Some(format!("start with a larger `--{name}`")),

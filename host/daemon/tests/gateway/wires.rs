@@ -293,7 +293,7 @@ async fn a_missing_key_a_missing_provider_and_a_server_that_is_not_there() {
         let error = gateway.call(call(&id, "ollama", "/api/chat")).await.unwrap_err();
         let connect = |source: &EgressError| matches!(source, EgressError::Connect { .. });
         assert!(matches!(&error, GatewayError::Egress { source, .. } if connect(source)), "{error:?}");
-        assert!(error.is_transient());
+        assert!(error.is_transient() && error.hint().unwrap().contains("ollama serve"));
     }
 }
 
