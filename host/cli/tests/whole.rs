@@ -22,6 +22,8 @@ mod prune;
 mod refusing;
 #[path = "whole/runs.rs"]
 mod runs;
+#[path = "whole/screens.rs"]
+mod screens;
 #[path = "whole/usage.rs"]
 mod usage;
 #[path = "whole/world.rs"]
