@@ -207,6 +207,7 @@ impl Supervisor {
             prepared,
             jail: None,
             link: None,
+            called_for: None,
             wake: None,
             kill_at: None,
             stale_runner: false,

@@ -42,6 +42,8 @@ pub(super) struct Task {
     pub(super) prepared: Option<Prepared>,
     pub(super) jail: Option<Box<dyn Jail>>,
     pub(super) link: Option<Link>,
+    /// When the runner was started that has not called yet.
+    pub(super) called_for: Option<Instant>,
     pub(super) wake: Option<Instant>,
     pub(super) kill_at: Option<Instant>,
     /// A runner that was given up before its end was reported.
@@ -168,7 +170,9 @@ impl Task {
     async fn note(&mut self, note: Note) -> Option<Input> {
         match note {
             Note::Leased { pid } => {
-                tracing::info!(execution = %self.execution, pid, "a runner leased");
+                let taken = self.called_for.take().map(|begun| begun.elapsed().as_micros());
+                let microseconds = taken.and_then(|taken| u64::try_from(taken).ok());
+                tracing::info!(execution = %self.execution, pid, microseconds, "a runner leased");
                 Some(Input::Leased)
             }
             Note::Progress => Some(Input::Progress),
@@ -273,6 +277,7 @@ impl Task {
                 return Some(input);
             }
         };
+        self.called_for = Some(Instant::now());
         match self.inner.jails.start(&spec, rpc).await {
             Ok(jail) => {
                 self.jail = Some(jail);
