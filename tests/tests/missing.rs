@@ -112,8 +112,13 @@ fn without_user_namespaces_full_names_promise_layer_and_change_and_base_stands()
     let start = without_namespaces(&product, &["local", "start"]);
     assert!(start.status.success(), "{}", show(&start));
     has(&start, &["note: using level `base`", "sandbox    wasi, level base"]);
+    // Beside a daemon that stands at base, another level is refused in the same words, and its own one runs.
+    let refused = without_namespaces(&product, full[1]);
+    assert_eq!(refused.status.code(), Some(3), "{}", show(&refused));
+    has(&refused, &["the promise `processes`", "layer `capabilities`", "sysctl -w user.max_user_namespaces"]);
+    let run = without_namespaces(&product, &["run", "-m", "x", "--model", &model, "--level", "base"]);
     let stop = without_namespaces(&product, &["local", "stop"]);
-    assert!(stop.status.success(), "{}", show(&stop));
+    assert!(run.status.success() && stop.status.success(), "{}{}", show(&run), show(&stop));
 }
 
 #[test]

@@ -107,6 +107,10 @@ impl RunCommand {
                 banner::open_promises(&begun.proved.not_prevented, printer);
             }
         }
+        // The daemon was started at a level of its own; another one is proved as at a start, and named when it is not held.
+        if !begins && self.level.is_some() {
+            crate::standing::prove(&context.sandbox()?, &context.person, printer)?;
+        }
         let runtime = client::runtime()?;
         let (mut daemon, known) = runtime.block_on(async {
             let mut daemon = client::connect(&socket).await?;

@@ -11,6 +11,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use stigmer_policy::Level;
 use stigmer_sandbox::message::{CommandMode, CommandSpec, Ended, FromInit, RunnerSetup, Setup};
 use stigmer_sandbox::prepare::{self, Person, RunFolder};
+use stigmer_sandbox::probe::advice;
 use stigmer_sandbox::start::{self, Launch, StartError};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -76,7 +77,11 @@ fn begin(spec: &JailSpec, person: &Person, executable: &OwnedFd, rpc: &OwnedFd) 
     match start::Jail::start(&launch, setup, &descriptors) {
         Ok(jail) => Ok((jail, run, spec.code.clone())),
         // The machine cannot hold the level: another try would end the same.
-        Err(error @ StartError::Setup(_)) => Err(refused(&error)),
+        Err(StartError::Setup(failure)) => {
+            let (level, why) = (spec.level.name(), advice::failed(&failure));
+            let message = format!("level `{level}` cannot be built here: {why}; `stigmer doctor` says what would help");
+            Err(JailError { message, again: false })
+        }
         Err(error) => Err(broken(&error)),
     }
 }
