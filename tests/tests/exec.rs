@@ -264,23 +264,74 @@ fn many_tasks_of_the_person_leave_a_command_its_own() {
 #[test]
 fn dangerous_workspaces_are_refused_by_name() {
     let product = Product::fresh();
-    let home = product.home();
+    let (home, outside) = (product.home(), product.outside());
     let state = home.join(".stigmer");
-    std::fs::create_dir(&state).expect("fresh");
-    let program = product.executable.parent().expect("a folder").to_owned();
-    for root in ["/", "/tmp", "/proc", "/dev", "/sys", "/run", "/usr", "/usr/lib", "/etc"]
-        .map(std::path::PathBuf::from)
-        .into_iter()
-        .chain([home, state, product.home().parent().expect("a folder").to_owned(), program])
-        .filter(|root| root.is_dir())
-    {
-        let output = product.run(&["sandbox", "exec", "--root", root.to_str().expect("plain"), "--", "true"], b"");
-        let words = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.code() == Some(2) && words.contains("as a workspace"), "{root:?}\n{}", show(&output));
+    std::fs::create_dir_all(state.join("skills")).expect("fresh");
+    let program = product.executable.canonicalize().expect("built").parent().expect("a folder").to_owned();
+    let above = program.parent().expect("a folder").to_owned();
+    // Other names of such folders.
+    let link = outside.join("link");
+    std::os::unix::fs::symlink("/etc", &link).expect("fresh");
+    let around = outside.join("../home");
+    let system = [
+        "/",
+        "//",
+        "/.",
+        "/tmp",
+        "/var/tmp",
+        "/proc",
+        "/proc/self",
+        "/proc/self/root",
+        "/proc/1/root",
+        "/dev",
+        "/dev/shm",
+        "/sys",
+        "/sys/kernel",
+        "/run",
+        "/run/lock",
+        "/usr",
+        "/usr/lib",
+        "/usr/../etc",
+        "/etc",
+        "/boot",
+        "/bin",
+        "/lib",
+        "/opt",
+        "/srv",
+        "/home",
+        "/root",
+        "/var",
+        "/var/lib",
+        "/var/log",
+        "/var/run",
+    ];
+    let own = [home.clone(), state.clone(), state.join("skills"), home.parent().expect("a folder").to_owned()];
+    let roots = system.map(std::path::PathBuf::from).into_iter().chain(own).chain([program, above, link, around]);
+    for root in roots.filter(|root| root.is_dir()) {
+        let root = root.to_str().expect("plain");
+        for arguments in [
+            &["sandbox", "exec", "--root", root, "--", "true"][..],
+            &["sandbox", "put", "--root", root, "file"],
+            &["local", "start", "--workspace", root],
+            &["run", "--workspace", root, "--model", "script:none", "-m", "x"],
+        ] {
+            let output = product.run(arguments, b"");
+            let words = String::from_utf8_lossy(&output.stderr).into_owned();
+            let named = words.contains("as a workspace") || words.contains("Permission denied");
+            assert!(output.status.code() == Some(2) && named, "{arguments:?}\n{}", show(&output));
+        }
     }
+    assert!(!state.join("daemon.sock").exists(), "a daemon was started for one of them");
     for (root, words) in [("missing", "No such file"), ("file", "not a folder")] {
         std::fs::write(product.workspace().join("file"), "").expect("fresh");
         let output = product.run(&["sandbox", "exec", "--root", root, "--", "true"], b"");
         assert!(String::from_utf8_lossy(&output.stderr).contains(words), "{root}\n{}", show(&output));
+    }
+    // A folder beside them all is fine, also one that a link names.
+    let beside = outside.join("beside");
+    std::os::unix::fs::symlink(product.workspace(), &beside).expect("fresh");
+    for root in [product.workspace(), beside] {
+        let output = product.run(&["sandbox", "exec", "--root", root.to_str().expect("plain"), "--", "true"], b"");
+        assert!(output.status.success() || output.status.code() == Some(3), "{root:?}\n{}", show(&output));
     }
 }

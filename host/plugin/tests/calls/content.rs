@@ -1,8 +1,11 @@
 //! Files that are not components, and components that cannot run here.
 
-use stigmer_plugin::{Code, ContentError, Plugin, PrepareError, append_docs, inspect};
+use std::time::Duration;
 
-use crate::support::{engine, guest_bytes};
+use serde_json::json;
+use stigmer_plugin::{CallLimits, CallOutcome, Code, ContentError, Plugin, PrepareError, append_docs, inspect};
+
+use crate::support::{call, engine, guest_bytes, nothing};
 
 fn wat(text: &str) -> Vec<u8> {
     wat::parse_str(text).unwrap()
@@ -53,6 +56,44 @@ fn damaged_components_never_panic() {
         bytes[at] ^= 0x41;
         let _ = inspect("x", &bytes);
     }
+}
+
+/// As above, and all the way: what still passes for a component is compiled, prepared and called.
+#[test]
+fn each_byte_of_a_small_component_changed_ends_in_an_error_or_an_answer() {
+    let bytes = wat(r#"(component
+        (core module $m
+            (memory (export "memory") 1) (table 2 funcref) (global $g (mut i32) (i32.const 7))
+            (func $twice (param i32) (result i32) (i32.add (local.get 0) (local.get 0)))
+            (elem (i32.const 0) $twice) (data (i32.const 8) "kept")
+            (func (export "run") (param i32) (result i32)
+                (global.set $g (i32.add (global.get $g) (i32.const 1)))
+                (i32.store (i32.const 16) (local.get 0))
+                (call_indirect (param i32) (result i32) (i32.load (i32.const 16)) (i32.const 0))))
+        (core instance $i (instantiate $m))
+        (func (export "run") (param "it" u32) (result u32) (canon lift (core func $i "run"))))"#);
+    let limits = CallLimits { time: Duration::from_millis(100), memory_bytes: 1 << 20, ..CallLimits::default() };
+    let through = |bytes: &[u8]| -> Option<CallOutcome> {
+        let inspection = inspect("g", bytes).ok()?;
+        let code = Code::compile_here(engine(), bytes).ok()?;
+        let plugin = Plugin::prepare(engine(), &code, inspection).ok()?;
+        Some(call(&plugin, "g_run", json!({"it": 21}), &nothing(), &limits))
+    };
+    assert_eq!(through(&bytes).unwrap().result, Ok(json!(42)));
+    let (mut refused, mut answered, mut ended) = (0, 0, 0);
+    for at in 0..bytes.len() {
+        for change in [0x01, 0x40, 0xff] {
+            let mut changed = bytes.clone();
+            changed[at] ^= change;
+            match through(&changed).map(|outcome| outcome.result) {
+                None => refused += 1,
+                Some(Ok(_)) => answered += 1,
+                Some(Err(_)) => ended += 1,
+            }
+        }
+    }
+    // All three were met, so that each step had something to do.
+    assert!(refused > bytes.len() && answered > 0 && ended > 0, "{refused} {answered} {ended}");
 }
 
 #[test]

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use stigmer_plugin::{CallError, CallLimits, CallOutcome, Limit, LimitError, Plugin};
+use stigmer_plugin::{CallError, CallLimits, CallOutcome, Code, Limit, LimitError, Plugin};
 
-use crate::support::{call, guest, nothing};
+use crate::support::{call, engine, guest, nothing, prepare};
 
 const SHORT: Duration = Duration::from_millis(300);
 /// What a busy machine may add. A hang would be far beyond it.
@@ -72,6 +72,39 @@ fn memory_is_bounded_and_the_bound_is_exact_enough_to_be_useful() {
     // Too little to start at all.
     let tiny = CallLimits { memory_bytes: 64 << 10, ..CallLimits::default() };
     over(&run(&plugin, "grow", json!({"mebibytes": 0}), &tiny), Limit::Memory);
+}
+
+/// A component whose one function makes its table larger, and ends itself when it cannot.
+fn growing(elements: usize) -> Vec<u8> {
+    let text = format!(
+        r#"(component
+            (core module $m
+                (table $t {elements} funcref)
+                (func (export "grow") (param i32) (result i32)
+                    (if (i32.lt_s (table.grow $t (ref.null func) (local.get 0)) (i32.const 0)) (then unreachable))
+                    (table.size $t)))
+            (core instance $i (instantiate $m))
+            (func (export "grow") (param "by" u32) (result u32) (canon lift (core func $i "grow"))))"#
+    );
+    wat::parse_str(text).unwrap()
+}
+
+#[test]
+fn tables_grow_up_to_the_limit_and_not_by_one_more() {
+    let limits = CallLimits::default();
+    let most = limits.table_elements;
+    let grow = |plugin: &Plugin, by: usize| call(plugin, "g_grow", json!({"by": by}), &nothing(), &limits);
+    let plugin = prepare("g", &growing(1));
+    assert_eq!(grow(&plugin, most - 1).result, Ok(json!(most)));
+    for by in [most, 1 << 30, u32::MAX as usize] {
+        let outcome = grow(&plugin, by);
+        let error = over(&outcome, Limit::Table);
+        assert_eq!((error.allowed, error.wanted), (most as u64, Some(by as u64 + 1)));
+    }
+    // One that is too large from the start.
+    let error = Code::compile_here(engine(), &growing(most + 1)).unwrap_err();
+    assert!(format!("{error:?}").contains(&format!("{} which exceeds the limit of {most}", most + 1)), "{error:?}");
+    assert_eq!(grow(&prepare("g", &growing(most)), 0).result, Ok(json!(most)));
 }
 
 #[test]

@@ -6,12 +6,18 @@ use std::path::{Path, PathBuf};
 
 use super::Person;
 
-/// Folders that are refused themselves. Below `/tmp` a workspace is fine.
+/// Folders that are refused themselves. Below `/tmp` a workspace is fine, and services have their homes below `/var/lib`.
 const NEVER: &[(&str, &str)] = &[
     ("/", "it is the root of the whole system"),
     ("/tmp", "it is shared by everyone on this machine"),
     ("/var/tmp", "it is shared by everyone on this machine"),
     ("/home", "it holds the homes of everyone on this machine"),
+    ("/root", "it is the home folder of root"),
+    ("/var", "it is a folder of the system"),
+    ("/var/cache", "it is a folder of the system"),
+    ("/var/lib", "it is a folder of the system"),
+    ("/var/log", "it is a folder of the system"),
+    ("/var/spool", "it is a folder of the system"),
     ("/opt", "it is a folder of the system"),
     ("/srv", "it is a folder of the system"),
     ("/mnt", "it is a folder of the system"),
@@ -121,8 +127,8 @@ fn danger(path: &Path, owner: u32, person: &Person) -> Option<&'static str> {
     if ours.starts_with(path) || path.starts_with(&ours) {
         return Some("it holds, or lies in, the folder where stigmer keeps its own state");
     }
-    let program = canonical(&person.executable);
-    if program.parent() == Some(path) {
+    // Wherever below: what an agent puts in its place is what the person starts next, without walls.
+    if canonical(&person.executable).starts_with(path) {
         return Some("it holds the stigmer program itself");
     }
     let uid = rustix::process::geteuid().as_raw();
