@@ -30,6 +30,9 @@ const SILENCE: Duration = Duration::from_secs(2);
 /// Most bytes of a lock file: a process id and a line end.
 const MAX_LOCK: u64 = 32;
 
+/// Longest path of a unix socket, in bytes (unix(7): 108 with the end).
+const MAX_SOCKET_PATH: usize = 107;
+
 /// Calls of the local contract.
 pub(crate) type Daemon = LocalClient<InterceptedService<Channel, Speaks>>;
 
@@ -54,6 +57,14 @@ pub(crate) fn socket(stigmer_home: &Path) -> PathBuf {
 /// # Errors
 /// When somebody else listens there, who is named: whoever is no daemon of this folder is neither asked nor signalled.
 pub(crate) fn listener(socket: &Path) -> Result<Option<rustix::process::Pid>, Failure> {
+    let bytes = socket.as_os_str().len();
+    if bytes > MAX_SOCKET_PATH {
+        let error = anyhow::anyhow!(
+            "the path of the daemon's socket `{}` has {bytes} bytes; {MAX_SOCKET_PATH} are possible",
+            socket.display()
+        );
+        return Err(Failure::usage(error).hint(Some("name a shorter folder by STIGMER_HOME".to_owned())));
+    }
     match UnixStream::connect(socket) {
         Ok(stream) => {
             let peer = rustix::net::sockopt::socket_peercred(stream.as_fd()).context("could not ask who listens")?;

@@ -16,7 +16,7 @@ pub(crate) fn gather() -> Result<Person, Failure> {
     let environment: std::collections::BTreeMap<_, _> = std::env::vars_os().collect();
     let home = std::env::home_dir()
         .filter(|home| home.is_absolute())
-        .context("cannot tell your home folder: HOME is not set")
+        .context("cannot tell your home folder: HOME is not set to an absolute path")
         .map_err(|error| Failure::usage(error).hint(Some("set HOME to an absolute path".to_owned())))?;
     let stigmer_home = match environment.get(std::ffi::OsStr::new("STIGMER_HOME")) {
         Some(folder) if !folder.is_empty() => {

@@ -154,3 +154,22 @@ fn a_home_that_cannot_be_written_is_named() {
     assert_eq!(said.code, 3);
     assert!(said.err.contains("closed/state") && said.err.contains("Permission denied"), "{}", said.err);
 }
+
+#[test]
+fn a_home_whose_socket_would_have_too_long_a_path_is_named_and_the_longest_possible_works() {
+    let world = World::new();
+    let start = ["local", "start", "--sandbox", "filesystem"];
+    // `…/daemon.sock` adds 12 bytes; 107 are possible.
+    let of = |bytes: usize| {
+        let home = world.home();
+        home.join("x".repeat(bytes - home.as_os_str().len() - 1 - 12))
+    };
+    let long = of(108);
+    let said = world.run_with(&[("STIGMER_HOME", long.to_str().unwrap())], &start);
+    assert_eq!(said.code, 2);
+    assert!(said.err.contains("has 108 bytes; 107 are possible") && said.err.contains("STIGMER_HOME"), "{}", said.err);
+    let longest = of(107);
+    let home = [("STIGMER_HOME", longest.to_str().unwrap())];
+    let said = world.run_with(&home, &start);
+    assert_eq!((said.code, world.run_with(&home, &["local", "stop"]).code), (0, 0), "{}", said.err);
+}
