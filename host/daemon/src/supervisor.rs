@@ -7,6 +7,7 @@ pub mod ports;
 mod seam;
 pub mod state;
 mod task;
+mod waiting;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,6 +27,7 @@ use jail::JailStarter;
 use ports::{Prepare, PrepareError, Prepared, UpstreamError, Upstreams};
 use state::Counters;
 use task::{Command, Task};
+use waiting::Waiting;
 
 /// Commands that wait for a task; an asker waits for room.
 const QUEUE: usize = 64;
@@ -207,6 +209,7 @@ impl Supervisor {
             prepared,
             jail: None,
             link: None,
+            waiting: Waiting::default(),
             called_for: None,
             wake: None,
             kill_at: None,

@@ -86,7 +86,7 @@ CREATE TABLE approvals (
     number     INTEGER NOT NULL,
     tool       TEXT NOT NULL,
     summary    TEXT NOT NULL,
-    command    BLOB NOT NULL,               -- what was asked for, exactly
+    command    BLOB NOT NULL,               -- digest of what was asked for
     state      TEXT NOT NULL,
     asked_ms   INTEGER NOT NULL,
     answered_ms INTEGER NOT NULL DEFAULT 0,

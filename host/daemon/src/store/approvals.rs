@@ -16,7 +16,7 @@ pub struct NewApproval {
     pub tool: String,
     /// What would be done, in one line.
     pub summary: String,
-    /// What was asked for, exactly; only the very same is released.
+    /// Digest of what was asked for, exactly; only the very same is released.
     pub command: Vec<u8>,
 }
 
@@ -87,6 +87,8 @@ impl Store {
     /// [`StoreError::Conflict`] when the call asked before for something else.
     pub async fn ask(&self, execution: &ExecutionId, new: NewApproval) -> Result<ApprovalState, StoreError> {
         let id = execution.clone();
+        let summary = self.redactor().text(&new.summary).into_owned();
+        let new = NewApproval { summary, ..new };
         self.write_for(execution, move |connection| {
             let before = connection
                 .prepare_cached(&format!("{QUERY} AND call = ?2"))?

@@ -106,6 +106,9 @@ async fn known_secrets_are_stored_nowhere_and_everything_else_is() {
         grant: Some(said.clone()),
     };
     store.deny(&id, &denial, Observer::Runner, None, "").await.unwrap();
+    let (call, tool, summary) = ("c1".to_owned(), "execute".to_owned(), said.clone());
+    store.ask(&id, NewApproval { call, number: 1, tool, summary, command: vec![1] }).await.unwrap();
+    assert_eq!(store.approvals(&id).await.unwrap()[0].question.summary, "bad key [redacted], [redacted]");
     let blob = store.put_blob(&id, Bytes::from(said.clone())).await.unwrap();
     assert_eq!(blob, BlobRef::of(b"bad key [redacted], [redacted]"), "the name is that of what is stored");
     store.end(&id, Outcome::Failed, said.clone(), said.clone()).await.unwrap();

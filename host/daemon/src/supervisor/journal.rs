@@ -12,12 +12,12 @@ use tokio::sync::{mpsc, oneshot};
 use super::earlier::Earlier;
 use super::seam::Seam;
 use super::task::Command;
+use super::waiting::{Waiting, digest};
 use crate::ExecutionId;
 use crate::api::runner::{Journal, Question, Refusal, Replayed, RunnerDenial};
 use crate::request::Approve;
 use crate::store::{
-    Approval, ApprovalState, BlobRef, EntryKind, NewApproval, NewEntry, NewEvent, Observer, Store, StoreError,
-    StoredEntry,
+    ApprovalState, BlobRef, EntryKind, NewApproval, NewEntry, NewEvent, Observer, Store, StoreError, StoredEntry,
 };
 
 /// Longest one-line account of a command, in bytes.
@@ -31,6 +31,7 @@ pub(super) struct StoreJournal {
     pub(super) approve: Approve,
     pub(super) commands: mpsc::Sender<Command>,
     pub(super) seam: Mutex<Seam>,
+    pub(super) waiting: Waiting,
 }
 
 fn refusal(error: StoreError) -> Refusal {
@@ -95,9 +96,15 @@ impl Journal for StoreJournal {
             number: question.number,
             tool: question.tool.clone(),
             summary: summary(&question),
-            command: stored_question(&question),
+            command: digest(&question),
         };
-        let mut state = self.store.ask(&self.execution, new).await.map_err(refusal)?;
+        // Before the person can know of it, and so before an answer.
+        self.waiting.hold(&question)?;
+        let asked = self.store.ask(&self.execution, new).await.map_err(refusal);
+        if !matches!(asked, Ok(ApprovalState::Waiting)) || self.approve != Approve::Ask {
+            self.waiting.forget(&question.call);
+        }
+        let mut state = asked?;
         if state == ApprovalState::Waiting && self.approve != Approve::Ask {
             let approve = self.approve == Approve::Auto;
             self.store.answer(&self.execution, &question.call, approve).await.map_err(refusal)?;
@@ -165,33 +172,4 @@ fn summary(question: &Question) -> String {
         }
     }
     text
-}
-
-/// All that makes one command different from another. The number is left out: it is each runner's own.
-fn stored_question(question: &Question) -> Vec<u8> {
-    let list = |items: &[Bytes]| items.iter().map(|item| crate::hex(item)).collect::<Vec<_>>();
-    let value = serde_json::json!({
-        "tool": question.tool,
-        "argv": list(&question.argv),
-        "env": list(&question.env),
-        "cwd": crate::hex(&question.cwd),
-        "timeout_ms": question.timeout_ms,
-    });
-    value.to_string().into_bytes()
-}
-
-/// The command that [`stored_question`] wrote down.
-pub(super) fn question_of(approval: &Approval) -> Option<Question> {
-    let value: serde_json::Value = serde_json::from_slice(&approval.question.command).ok()?;
-    let bytes = |value: &serde_json::Value| Some(Bytes::from(crate::unhex(value.as_str()?)?));
-    let list = |name: &str| value.get(name)?.as_array()?.iter().map(bytes).collect::<Option<Vec<_>>>();
-    Some(Question {
-        call: approval.question.call.clone(),
-        number: approval.question.number,
-        tool: approval.question.tool.clone(),
-        argv: list("argv")?,
-        env: list("env")?,
-        cwd: bytes(value.get("cwd")?)?,
-        timeout_ms: value.get("timeout_ms")?.as_u64()?,
-    })
 }

@@ -8,9 +8,10 @@ use tokio::sync::{mpsc, oneshot};
 use super::Inner;
 use super::earlier::Earlier;
 use super::jail::{Jail, JailEvent, JailSpec};
-use super::journal::{StoreJournal, question_of};
+use super::journal::StoreJournal;
 use super::ports::Prepared;
 use super::state::{Action, Counters, End, Input, Outcome, State, next};
+use super::waiting::Waiting;
 use crate::ExecutionId;
 use crate::api::runner::{Link, Note, Ports, Question, Say, Work, pair, serve};
 use crate::request::RunRequest;
@@ -42,6 +43,8 @@ pub(super) struct Task {
     pub(super) prepared: Option<Prepared>,
     pub(super) jail: Option<Box<dyn Jail>>,
     pub(super) link: Option<Link>,
+    /// Of the present runner.
+    pub(super) waiting: Waiting,
     /// When the runner was started that has not called yet.
     pub(super) called_for: Option<Instant>,
     pub(super) wake: Option<Instant>,
@@ -133,11 +136,9 @@ impl Task {
                 None
             }
             Some(Command::Answered(approval, approved)) => {
-                if approved {
-                    match question_of(&approval) {
-                        Some(question) => self.release(&question).await,
-                        None => tracing::error!(execution = %self.execution, "a stored question cannot be read"),
-                    }
+                // A runner that is gone held it; the next one asks again, and it is released then.
+                if let Some(question) = self.waiting.answered(&approval).filter(|_| approved) {
+                    self.release(&question).await;
                 }
                 if let Some(link) = &self.link {
                     // A runner that is gone asks again when it comes back, and is answered then.
@@ -326,6 +327,7 @@ impl Task {
         let store = &self.inner.store;
         let model = self.inner.upstreams.model(&self.execution, &self.request, &prepared.work, store).await;
         let model = model.map_err(|error| Input::Refused(error.to_string()))?;
+        self.waiting = Waiting::default();
         let ports = Ports {
             journal: Arc::new(StoreJournal {
                 store: store.clone(),
@@ -334,6 +336,7 @@ impl Task {
                 approve: self.request.approve,
                 commands: self.sender.clone(),
                 seam: Mutex::default(),
+                waiting: self.waiting.clone(),
             }),
             model,
             http: self.inner.upstreams.http(&self.execution, &prepared.policy, store),
