@@ -18,7 +18,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::printer::Printer;
 use crate::settings::{Key, Origin};
-pub(crate) use endpoint::{check_endpoints, say_what_is_missing, warn_in_the_clear};
+pub(crate) use endpoint::{address_of, check_endpoints, say_what_is_missing, warn_in_the_clear};
 
 /// The model of a provider when nobody names one.
 const DEFAULT_MODELS: &[(&str, &str)] = &[("anthropic", "claude-sonnet-4-5"), ("openai", "gpt-5.1")];

@@ -21,14 +21,19 @@ pub(crate) fn check_endpoints(context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The setting that says where a provider is.
+pub(crate) fn address_of(provider: Option<&str>) -> Option<Key> {
+    match provider? {
+        "anthropic" => Some(Key::AnthropicUrl),
+        "openai" | "openai-compatible" => Some(Key::OpenAiUrl),
+        "ollama" => Some(Key::OllamaUrl),
+        _ => None,
+    }
+}
+
 /// Says it when what is told to the provider in use, and its key, leave this machine unencrypted.
 pub(crate) fn warn_in_the_clear(context: &Context, printer: &Printer) -> Result<(), Failure> {
-    let key = match context.settings.value(Key::Provider) {
-        Some("anthropic") => Key::AnthropicUrl,
-        Some("openai" | "openai-compatible") => Key::OpenAiUrl,
-        Some("ollama") => Key::OllamaUrl,
-        _ => return Ok(()),
-    };
+    let Some(key) = address_of(context.settings.value(Key::Provider)) else { return Ok(()) };
     if let Some(host) = endpoint(context, key)?.and_then(|endpoint| endpoint.in_the_clear()) {
         let name = row(key).variables[0];
         printer.note(format_args!(

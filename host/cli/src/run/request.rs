@@ -115,6 +115,9 @@ impl Draft {
             Failure::usage(anyhow!("the provider `{provider}` needs the name of a model")).hint(Some(hint))
         })?;
         (self.request.provider, self.request.model) = (provider, model);
+        if key.is_none() {
+            known.say_another_address(context, printer);
+        }
         if let Some(key) = key {
             self.request.api_key = key.value.expose().as_bytes().to_vec();
             self.request.api_key_origin = key.origin;
@@ -150,6 +153,22 @@ impl Known {
         let keys = secrets.secrets.into_iter().map(|secret| secret.name).collect();
         let endpoints = ENDPOINTS.into_iter().filter_map(|key| Some((key, value(key)?))).collect();
         Ok(Known { provider: value(Key::Provider), model: value(Key::Model), endpoints, keys })
+    }
+
+    /// A key that the daemon has was given for the address that it had then: that it goes to another one is said.
+    fn say_another_address(&self, context: &Context, printer: &Printer) {
+        let provider = context.settings.value(Key::Provider);
+        let Some(key) =
+            provider::address_of(provider).filter(|_| self.keys.iter().any(|name| Some(&**name) == provider))
+        else {
+            return;
+        };
+        let here = context.settings.value(key);
+        let there = self.endpoints.iter().find(|(known, _)| *known == key).map(|(_, url)| url.as_str());
+        if let Some(url) = here.filter(|_| here != there) {
+            let name = crate::settings::row(key).variables[0];
+            printer.note(format_args!("{name} sends this run, with the key that the daemon has, to `{url}`"));
+        }
     }
 
     /// What was said when the daemon was started holds for a run that says nothing itself. Addresses too: a key that was

@@ -115,6 +115,11 @@ fn a_run_asks_where_the_daemon_was_told_to_and_nowhere_else() {
     );
     assert_eq!((first.keys(), second.keys()), (vec!["sk-canary-5".to_owned()], vec![]));
     // The twin: one that names another address asks there.
-    assert_eq!(world.run_with(&[("ANTHROPIC_BASE_URL", &second_url)], &["run", "-m", "hello"]).code, 1);
+    assert!(!said.err.contains("sends this run"), "{}", said.err);
+    let said = world.run_with(&[("ANTHROPIC_BASE_URL", &second_url)], &["run", "-m", "hello"]);
+    assert_eq!(said.code, 1);
+    let says =
+        format!("note: ANTHROPIC_BASE_URL sends this run, with the key that the daemon has, to `{second_url}`\n");
+    assert!(said.err.contains(&says), "{}", said.err);
     assert_eq!((first.keys().len(), second.keys().len()), (1, 1));
 }
