@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use stigmer_daemon::gateway::models::LIST_TIME;
 use stigmer_daemon::gateway::{GatewayError, Provider, Spent, ollama_answers};
 use stigmer_egress::{Egress, EgressError, Limits, Settings};
 
@@ -188,6 +189,19 @@ async fn an_unknown_model_is_answered_with_the_models_that_are_there() {
         assert_eq!(asked[1].header("authorization").is_some(), name == "openai");
         assert_eq!(gateway.close(&id).unwrap().budget.spent().turns, 0);
     }
+}
+
+#[tokio::test]
+async fn a_list_of_models_that_does_not_come_is_not_waited_for() {
+    let list = Answer::json(r#"{"data":[{"id":"m-2"}]}"#).with(Fault::Stall(3));
+    let (_server, provider) = anthropic(vec![Answer::status(404, None), list]).await;
+    let gateway = gateway(Some(provider), Limits::default());
+    let id = open(&gateway, "anthropic", 1, None, None);
+    let begun = std::time::Instant::now();
+    let reply = gateway.call(call(&id, "anthropic", "/v1/messages")).await.unwrap();
+    let took = begun.elapsed();
+    assert!(took >= LIST_TIME && took < LIST_TIME * 3, "{took:?}");
+    assert_eq!((reply.status, reply.headers.iter().any(|(name, _)| name == "stigmer-models")), (404, false));
 }
 
 #[tokio::test]
