@@ -2,6 +2,8 @@
 //! daemon parses a component.
 
 mod call;
+mod example;
+mod given;
 mod inspect;
 mod workbench;
 

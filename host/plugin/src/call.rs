@@ -14,8 +14,8 @@ use wasmtime_wasi::WasiCtx;
 
 use crate::engine::EPOCH_TICK;
 use crate::fault::{self, CallError};
-use crate::files::Files;
-use crate::grants::{Denials, Grants};
+use crate::files::{ChangedFiles, Files};
+use crate::grants::{self, Denials, Grants};
 use crate::inspect::Tool;
 use crate::json;
 use crate::limits::{CallLimits, HANDLES, Meter};
@@ -40,6 +40,10 @@ pub struct CallOutcome {
     pub stderr: Captured,
     /// What was refused to it, each once; the guest saw an error. May be there with a good result.
     pub denials: Vec<Denial>,
+    /// What to do about a refusal, where that can be told: a relative path among the arguments was meant otherwise.
+    pub hint: Option<String>,
+    /// Files that it changed, also where it failed later.
+    pub changed: ChangedFiles,
 }
 
 /// What a call used.
@@ -64,13 +68,19 @@ impl Plugin {
             Ok((tool, function, json::arguments(&function.ty, arguments).map_err(CallError::Arguments)?))
         });
         match prepared {
-            Ok((tool, function, values)) => self.run(tool, function, &values, grants, limits).await,
+            Ok((tool, function, values)) => {
+                let mut outcome = self.run(tool, function, &values, grants, limits).await;
+                outcome.hint = grants::meant_relative(arguments, &outcome.denials, &grants.dirs);
+                outcome
+            }
             Err(error) => CallOutcome {
                 result: Err(error),
                 used: CallUse::default(),
                 stdout: Captured::default(),
                 stderr: Captured::default(),
                 denials: Vec::new(),
+                hint: None,
+                changed: ChangedFiles::default(),
             },
         }
     }
@@ -114,9 +124,10 @@ impl Plugin {
             random_bytes: state.meter.random,
         };
         let denials = state.denials.take();
+        let changed = state.files.changed();
         drop(store);
         drop(place);
-        CallOutcome { result, used, stdout: stdout.take(), stderr: stderr.take(), denials }
+        CallOutcome { result, used, stdout: stdout.take(), stderr: stderr.take(), denials, hint: None, changed }
     }
 
     fn store(

@@ -27,6 +27,16 @@ pub enum CallError {
         /// The nearest that it has.
         nearest: Option<String>,
     },
+    /// Several functions have the bare name that was asked for.
+    #[error("plugin `{plugin}` has several tools called `{function}`")]
+    Ambiguous {
+        /// The plugin.
+        plugin: String,
+        /// What was asked for.
+        function: String,
+        /// The tools that have it.
+        tools: Vec<String>,
+    },
     /// The arguments are not what the function takes.
     #[error(transparent)]
     Arguments(ArgumentError),
@@ -59,6 +69,7 @@ impl CallError {
     pub fn hint(&self) -> Option<String> {
         match self {
             CallError::UnknownTool { nearest: Some(nearest), .. } => Some(format!("did you mean `{nearest}`?")),
+            CallError::Ambiguous { tools, .. } => Some(format!("name one of `{}`", tools.join("`, `"))),
             CallError::Limit(limit) => limit.hint(),
             _ => None,
         }
@@ -89,6 +100,12 @@ fn said(value: &Value) -> String {
 }
 
 pub(crate) fn unknown_tool(plugin: &Plugin, tool: &str) -> CallError {
+    let same = plugin.tools().iter().filter(|it| it.export.function == tool).map(|it| it.name.clone());
+    let same: Vec<_> = same.collect();
+    if !same.is_empty() {
+        let (plugin, function) = (plugin.inspection().plugin.clone(), tool.to_owned());
+        return CallError::Ambiguous { plugin, function, tools: same };
+    }
     let names = plugin.tools().iter().flat_map(|tool| [tool.name.clone(), tool.export.function.clone()]);
     let nearest = names.map(|name| (distance(&name, tool), name)).min().filter(|(far, _)| *far <= tool.len() / 3 + 1);
     // A bare function name is what people type; what works is the tool's name.

@@ -4,8 +4,10 @@
 //! guest path ─► walk (handle by handle, no link followed unseen) ─► wall (policy ∩ grant) ─► one call on (handle, name)
 //! ```
 
+mod changes;
 mod host;
 mod ops;
+mod turn;
 mod walk;
 mod wall;
 
@@ -21,6 +23,7 @@ use wasmtime_wasi::p2::bindings::filesystem;
 
 use crate::grants::{Denials, Grants};
 use crate::state::State;
+pub use changes::ChangedFiles;
 use wall::{Base, Wall};
 
 /// The files of one call.
@@ -28,21 +31,32 @@ pub(crate) struct Files {
     wall: Wall,
     /// Directories that the guest holds, by the table's key of their descriptor.
     held: HashMap<u32, Base>,
+    /// Names of files that the guest holds for writing, by the same key.
+    written: HashMap<u32, JailPath>,
 }
 
 impl Files {
     pub(crate) fn new(grants: &Grants) -> Files {
-        Files { wall: Wall::new(grants.gate.clone(), &grants.dirs), held: HashMap::new() }
+        Files { wall: Wall::new(grants.gate.clone(), &grants.dirs), held: HashMap::new(), written: HashMap::new() }
     }
 
-    /// Gives held folders their new names after a rename, so that what they are asked about stays true.
+    /// What was changed up to now.
+    pub(crate) fn changed(&self) -> ChangedFiles {
+        self.wall.changes.take()
+    }
+
+    /// Gives what is held its new names after a rename, so that what folders are asked about, and what is noted of
+    /// files, stays true.
     fn renamed(&mut self, from: &JailPath, to: &JailPath) {
-        for base in self.held.values_mut() {
-            if let Base::Folder(folder) = base
-                && let Some(below) = folder.path.below(from)
-                && let Ok(path) = if below.as_os_str().is_empty() { Ok(to.clone()) } else { to.join(below) }
+        let folders = self.held.values_mut().filter_map(|base| match base {
+            Base::Folder(folder) => Some(&mut folder.path),
+            Base::Top => None,
+        });
+        for path in folders.chain(self.written.values_mut()) {
+            if let Some(below) = path.below(from)
+                && let Ok(new) = if below.as_os_str().is_empty() { Ok(to.clone()) } else { to.join(below) }
             {
-                folder.path = path;
+                *path = new;
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::sync::Arc;
 
+use serde_json::Value;
 use stigmer_policy::{Access, Decision, Denial, JailPath, Policy, Request, Rule};
 
 /// Answers what the policy says. [`Policy`] is one; tests bring their own.
@@ -57,6 +58,30 @@ impl std::fmt::Debug for Grants {
 /// A refusal where the policy would allow but the plugin was not granted it.
 pub(crate) fn not_granted(rule: Rule, subject: String, reason: String) -> Denial {
     Denial { rule, subject, reason, grant: None }
+}
+
+/// Advice for a relative path among `arguments` that was refused as if it began at `/`, which is how a guest's C library
+/// reads it: WASI 0.2 has no working folder.
+pub(crate) fn meant_relative(arguments: &Value, denials: &[Denial], dirs: &[DirGrant]) -> Option<String> {
+    let first = dirs.first()?;
+    let refused = |text: &&str| {
+        let place = format!(" /{}", text.trim_start_matches("./"));
+        !text.starts_with('/')
+            && denials.iter().any(|denial| denial.rule == Rule::OutsideRoots && denial.subject.ends_with(&place))
+    };
+    let mut open = vec![arguments];
+    while let Some(value) = open.pop() {
+        match value {
+            Value::String(text) if refused(&text.as_str()) => {
+                let whole = first.path.join(text).ok()?;
+                return Some(format!("this plugin reads relative paths from `/`: did you mean `{whole}`?"));
+            }
+            Value::Array(items) => open.extend(items.iter().rev()),
+            Value::Object(fields) => open.extend(fields.values().rev()),
+            _ => {}
+        }
+    }
+    None
 }
 
 /// Refusals that were seen during a call, each once, bounded.

@@ -38,6 +38,7 @@ pub use contents::{ContentError, MAX_COMPONENT_BYTES};
 pub use docs::{AppendError, append_docs};
 pub use engine::{EPOCH_TICK, Engine, EngineError, EngineKind, POOL_CALLS};
 pub use fault::{CallError, TrapError};
+pub use files::ChangedFiles;
 pub use grants::{DirGrant, Gate, Grants};
 pub use imports::{Capability, ImportGroup};
 pub use inspect::{Inspection, Tool, UnsupportedExport, digest, inspect};

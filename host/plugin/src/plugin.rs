@@ -83,6 +83,13 @@ impl Plugin {
             by_name.entry(tool.export.to_string()).or_insert(functions.len());
             functions.push(callable);
         }
+        // The bare name of a function works where only one has it.
+        let named = |function: &str| inspection.tools.iter().filter(|tool| tool.export.function == function).count();
+        for (at, tool) in inspection.tools.iter().enumerate() {
+            if named(&tool.export.function) == 1 {
+                by_name.entry(tool.export.function.clone()).or_insert(at);
+            }
+        }
         for (at, tool) in inspection.tools.iter().enumerate() {
             by_name.insert(tool.name.clone(), at);
         }
@@ -101,7 +108,7 @@ impl Plugin {
         &self.0.inspection.tools
     }
 
-    /// The tool called `name`: its tool name, or its export as WIT names it.
+    /// The tool called `name`: its tool name, its export as WIT names it, or its function's name where no other has it.
     #[must_use]
     pub fn tool(&self, name: &str) -> Option<&Tool> {
         self.0.by_name.get(name).map(|at| &self.0.inspection.tools[*at])

@@ -5,6 +5,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests build their own folders and find their guests by a variable")]
 
+#[path = "calls/changes.rs"]
+mod changes;
 #[path = "calls/content.rs"]
 mod content;
 #[path = "calls/files.rs"]

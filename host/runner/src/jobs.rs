@@ -1,6 +1,7 @@
 //! Work that is no execution: compile a component, look at one, call one of its exports.
 //!
-//! A call's result is one JSON object: `value` or `error`, `used`, `stdout`, `stderr`, `denials`.
+//! A call's result is one JSON object: `value` or `error`, `used`, `stdout`, `stderr`, `denials`,
+//! `changed`, `changed_more`.
 
 use std::io::{Read, Seek};
 
@@ -13,7 +14,7 @@ use stigmer_proto::runner::spec::Work;
 use stigmer_sandbox::files::Roots;
 
 use crate::execution::{BeginError, chain, policy};
-use crate::plugins::{self, PluginError};
+use crate::plugins::{self, Given, PluginError};
 use crate::run::{Finished, Session};
 
 /// Why a job has no result.
@@ -98,7 +99,7 @@ async fn plugin_call(session: &Session, call: wire::PluginCall) -> Result<Finish
     let policy = policy(&call.policy)?;
     let limits = CallLimits::from(&policy.limits);
     let roots = Roots::open(&policy)?;
-    let grants = plugins::grants(&roots, &sent)?;
+    let grants = plugins::grants(&roots, &sent, Given::EveryFolder)?;
     let engine = Engine::new(EngineKind::OneShot)?;
     let plugin = plugins::load(&engine, &session.code, &sent)?;
     let outcome = plugin.call(&call.export, &arguments, &grants, &limits).await;
@@ -112,6 +113,8 @@ fn called(outcome: &CallOutcome) -> Finished {
         "stdout": printed(&outcome.stdout),
         "stderr": printed(&outcome.stderr),
         "denials": outcome.denials,
+        "changed": outcome.changed.paths.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "changed_more": outcome.changed.more,
     });
     let mut finished = match &outcome.result {
         Ok(value) => {
@@ -119,7 +122,8 @@ fn called(outcome: &CallOutcome) -> Finished {
             Finished::ended("completed", "")
         }
         Err(error) => {
-            result["error"] = json!({ "message": error.to_string(), "hint": error.hint() });
+            result["error"] =
+                json!({ "message": error.to_string(), "hint": error.hint().or_else(|| outcome.hint.clone()) });
             Finished::failed(error.to_string())
         }
     };

@@ -10,7 +10,7 @@ use stigmer_plugin::{
     CallLimits, Code, DirGrant, Engine, EngineKind, Export, Grants, Inspection, LoadError, Plugin, PrepareError,
     tool_names,
 };
-use stigmer_policy::{Access, RootKind};
+use stigmer_policy::{Access, JailPath, RootKind};
 use stigmer_proto::runner as wire;
 use stigmer_sandbox::files::Roots;
 
@@ -35,8 +35,8 @@ pub(crate) enum PluginError {
     #[error(transparent)]
     Prepare(#[from] PrepareError),
     /// The folder that it is given could not be opened.
-    #[error("could not open the workspace for plugin `{plugin}`")]
-    Folder { plugin: String, source: std::io::Error },
+    #[error("could not open the folder `{folder}` for plugin `{plugin}`")]
+    Folder { plugin: String, folder: JailPath, source: std::io::Error },
     /// There is no engine.
     #[error(transparent)]
     Engine(#[from] stigmer_plugin::EngineError),
@@ -60,16 +60,31 @@ pub(crate) fn load(engine: &Engine, code: &[OwnedFd], sent: &wire::Plugin) -> Re
     Ok(Plugin::prepare(engine, &code, inspection)?)
 }
 
-/// What a plugin is given: the workspace, through the policy, and nothing else.
-pub(crate) fn grants(roots: &Roots, sent: &wire::Plugin) -> Result<Grants, PluginError> {
+/// Which folders of the policy a plugin is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Given {
+    /// The workspace alone: what else an execution may use was not named for its plugins.
+    Workspace,
+    /// The workspace and every folder beside it, all of which a person named for this one call.
+    EveryFolder,
+}
+
+/// What a plugin is given: folders, through the policy, and nothing else. The workspace is the first.
+pub(crate) fn grants(roots: &Roots, sent: &wire::Plugin, given: Given) -> Result<Grants, PluginError> {
     let mut grants = Grants::none(Arc::new(roots.policy().clone()));
-    let workspace = roots.policy().roots.iter().find(|root| root.kind == RootKind::Workspace);
-    if let Some((root, dir)) = workspace.and_then(|root| Some((root, roots.dir(&root.path)?))) {
+    let of = |kind| roots.policy().roots.iter().filter(move |root| root.kind == kind);
+    let beside = of(RootKind::Extra).filter(|_| given == Given::EveryFolder);
+    for root in of(RootKind::Workspace).chain(beside) {
+        let Some(dir) = roots.dir(&root.path) else { continue };
         // The wall's own handle can only be walked from; a guest lists its folder too.
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let dir = rustix::fs::openat(dir, c".", flags, Mode::empty())
-            .map_err(|errno| PluginError::Folder { plugin: sent.name.clone(), source: errno.into() })?;
-        let access = if sent.read_only { Access::ReadOnly } else { root.access };
+        let dir = rustix::fs::openat(dir, c".", flags, Mode::empty()).map_err(|errno| PluginError::Folder {
+            plugin: sent.name.clone(),
+            folder: root.path.clone(),
+            source: errno.into(),
+        })?;
+        let read_only = sent.read_only && root.kind == RootKind::Workspace;
+        let access = if read_only { Access::ReadOnly } else { root.access };
         grants.dirs.push(DirGrant { dir: Arc::new(File::from(dir)), path: root.path.clone(), access });
     }
     Ok(grants)
@@ -84,7 +99,7 @@ pub(crate) fn tools(roots: &Roots, code: &[OwnedFd], sent: &[wire::Plugin]) -> R
     let limits = Arc::new(CallLimits::from(&roots.policy().limits));
     let mut loaded = Vec::with_capacity(sent.len());
     for sent in sent {
-        loaded.push((load(&engine, code, sent)?, Arc::new(grants(roots, sent)?)));
+        loaded.push((load(&engine, code, sent)?, Arc::new(grants(roots, sent, Given::Workspace)?)));
     }
     let ours: Vec<(&str, Export)> = RESERVED
         .iter()

@@ -8,14 +8,18 @@ use anyhow::{Context, anyhow};
 use serde_json::{Value, json};
 use stigmer_daemon::api::runner::PluginWork;
 use stigmer_daemon::workshop::{Call, FIRST_CODE};
-use stigmer_policy::{JailPath, Policy};
-use stigmer_sandbox::prepare::{Folders, RunFolder, check_workspace, places};
+use stigmer_policy::Policy;
+use stigmer_sandbox::prepare::{Folders, places};
 
+use super::given::Given;
 use super::workbench::{WallFlags, Workbench, component, refused};
 use crate::client;
 use crate::failure::{Failure, SAID_NO};
 use crate::follow::clean;
 use crate::printer::Printer;
+
+/// Names of changed files that are shown to a person; `--json` has them all.
+const SHOWN_CHANGES: usize = 20;
 
 /// Longest arguments, in bytes.
 const MAX_ARGUMENTS: u64 = 1 << 20;
@@ -36,9 +40,10 @@ pub(crate) struct CallCommand {
     /// One JSON object; `-` reads it from stdin
     #[arg(default_value = "{}")]
     arguments: String,
-    /// Folder that it is given, at its own path; `:ro` for reading only. Without it there is none of yours.
+    /// Folder that it is given, at its own path; `:ro` for reading only; several are allowed. Without it there is none
+    /// of yours.
     #[arg(long, value_name = "FOLDER[:ro|rw]")]
-    dir: Option<String>,
+    dir: Vec<String>,
     #[command(flatten)]
     walls: WallFlags,
     /// One JSON object: value or error, use, output, denials
@@ -51,13 +56,15 @@ impl CallCommand {
         let arguments = arguments(&self.arguments)?;
         let component = component(&self.file)?;
         let bench = Workbench::open(&self.walls, printer)?;
-        let given = Given::of(self.dir.as_deref(), &bench)?;
+        let given = Given::of(&self.dir, &bench)?;
         let id = format!("job-{}", ulid::Ulid::new());
         let folders = Folders::of(bench.level, &bench.person, &bench.home.path().join("run").join(id));
         let folders = folders.context("the home folder is no path for a jail").map_err(Failure::usage)?;
         let places = places(&given.workspace, &folders, &bench.person, Vec::new());
         let places = places.context("the home folder is no path for a jail").map_err(Failure::usage)?;
-        let policy = if given.read_only { Policy::read_only(&places) } else { Policy::workspace(&places) };
+        let mut policy = if given.read_only { Policy::read_only(&places) } else { Policy::workspace(&places) };
+        policy.roots.extend(given.beside.iter().cloned());
+        policy.check().context("these folders do not go together").map_err(Failure::usage)?;
         let name = super::name_of(&self.file);
         let called = client::runtime()?.block_on(async {
             let tools = bench.workshop.inspect(&name, &component).await?;
@@ -108,40 +115,31 @@ impl CallCommand {
                     }
                 }
             }
-            printer.note(format_args!("used {}", outcome["used"]));
+            for path in outcome["changed"].as_array().into_iter().flatten().take(SHOWN_CHANGES) {
+                printer.note(format_args!("changed {}", clean(path.as_str().unwrap_or_default())));
+            }
+            let more = outcome["changed"].as_array().map_or(0, Vec::len).saturating_sub(SHOWN_CHANGES);
+            if outcome["changed_more"] == true {
+                printer.note(format_args!("changed more than {more} others"));
+            } else if more > 0 {
+                printer.note(format_args!("changed {more} others"));
+            }
+            printer.note(format_args!("{}", used(&outcome["used"])));
         }
         if failed { ExitCode::from(SAID_NO) } else { ExitCode::SUCCESS }
     }
 }
 
-/// The one folder that a plugin sees.
-struct Given {
-    workspace: JailPath,
-    read_only: bool,
-    /// An empty one, when none was named; removed at the end.
-    _empty: Option<RunFolder>,
-}
-
-impl Given {
-    fn of(typed: Option<&str>, bench: &Workbench) -> Result<Given, Failure> {
-        let Some(typed) = typed else {
-            let folder = RunFolder::create(bench.home.path(), &format!("none-{}", ulid::Ulid::new()));
-            let folder = folder.context("could not make an empty folder")?;
-            let workspace =
-                JailPath::absolute(folder.path().join("tmp")).context("the home folder is no path for a jail")?;
-            return Ok(Given { workspace, read_only: true, _empty: Some(folder) });
-        };
-        let (folder, read_only) = match typed.rsplit_once(':') {
-            Some((folder, "ro")) => (folder, true),
-            Some((folder, "rw")) => (folder, false),
-            _ => (typed, false),
-        };
-        let path = check_workspace(folder.as_ref(), &bench.person).map_err(|error| {
-            let hint = error.hint();
-            Failure::usage(error).hint(hint)
-        })?;
-        Ok(Given { workspace: JailPath::absolute(&path).map_err(Failure::usage)?, read_only, _empty: None })
-    }
+/// What a call used, in words.
+fn used(used: &Value) -> String {
+    let milliseconds = used["wall"]["secs"].as_u64().unwrap_or(0) * 1000
+        + used["wall"]["nanos"].as_u64().unwrap_or(0).div_ceil(1_000_000);
+    let mebibytes = used["peak_memory_bytes"].as_u64().unwrap_or(0) as f64 / f64::from(1 << 20);
+    let random = match used["random_bytes"].as_u64() {
+        None | Some(0) => String::new(),
+        Some(bytes) => format!(", {bytes} random bytes"),
+    };
+    format!("took {milliseconds} ms and at most {mebibytes:.1} MiB of memory{random}")
 }
 
 /// The arguments as one JSON object; what is wrong with them is said before anything is started.
@@ -171,4 +169,18 @@ fn arguments(typed: &str) -> Result<Vec<u8>, Failure> {
         return Err(Failure::usage(anyhow!("the arguments are {kind}; one JSON object is expected")).hint(Some(hint)));
     }
     Ok(text.into_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn use_is_told_in_words() {
+        let of = |secs, nanos, memory, random| {
+            used(&json!({"wall": {"secs": secs, "nanos": nanos}, "peak_memory_bytes": memory, "random_bytes": random}))
+        };
+        assert_eq!(of(0, 1, 1_572_864, 0), "took 1 ms and at most 1.5 MiB of memory");
+        assert_eq!(of(2, 30_000_000, 0, 32), "took 2030 ms and at most 0.0 MiB of memory, 32 random bytes");
+    }
 }

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use rustix::fs::{Stat, Timespec, Timestamps};
+use rustix::io::Errno;
 use wasmtime::component::Resource;
 use wasmtime_wasi::filesystem::{Descriptor, Dir, File, FsPerms, OpenMode};
 use wasmtime_wasi::p2::bindings::clocks::wall_clock::Datetime;
@@ -30,11 +31,21 @@ impl FilesView<'_> {
         let wall = self.files.wall.clone();
         match tokio::task::spawn_blocking(move || work(&wall)).await.map_err(FsError::trap)? {
             Ok(value) => Ok(value),
+            // wasmtime's own table lacks it and would make it an I/O error.
+            Err(Refusal::Os(Errno::XDEV)) => Err(ErrorCode::CrossDevice.into()),
             Err(Refusal::Os(errno)) => Err(std::io::Error::from(errno).into()),
             Err(Refusal::Denied(denial)) => {
                 self.denials.push(*denial);
                 Err(ErrorCode::NotPermitted.into())
             }
+        }
+    }
+
+    /// Notes that the guest changes an open file, or asked for a stream to do so. The trusted half's record compares
+    /// content, so a stream that nothing goes through adds nothing to it.
+    fn changes(&self, fd: &Resource<Descriptor>) {
+        if let Some(path) = self.files.written.get(&fd.rep()) {
+            self.files.wall.changes.note(path);
         }
     }
 
@@ -113,13 +124,17 @@ impl HostDescriptor for FilesView<'_> {
         match self.work(move |wall| ops::open(wall, &base, &path, how)).await? {
             Opened::Top => self.hold(Base::Top),
             Opened::Folder(folder) => self.hold(Base::Folder(folder)),
-            Opened::File { file, writable } => {
+            Opened::File { file, path, writable } => {
                 let (perms, mode) = match (writable, how.read) {
                     (false, _) => (FsPerms::ReadOnly, OpenMode::READ),
                     (true, false) => (FsPerms::ReadWrite, OpenMode::WRITE),
                     (true, true) => (FsPerms::ReadWrite, OpenMode::READ | OpenMode::WRITE),
                 };
-                Ok(self.table.push(Descriptor::File(File::new(file, perms, mode, false)))?)
+                let fd = self.table.push(Descriptor::File(File::new(file, perms, mode, false)))?;
+                if writable {
+                    self.files.written.insert(fd.rep(), path);
+                }
+                Ok(fd)
             }
         }
     }
@@ -175,7 +190,10 @@ impl HostDescriptor for FilesView<'_> {
 
     async fn set_times(&mut self, fd: Fd, accessed: NewTimestamp, modified: NewTimestamp) -> FsResult<()> {
         match self.files.held.get(&fd.rep()).cloned() {
-            None => HostDescriptor::set_times(&mut self.plain(), fd, accessed, modified).await,
+            None => {
+                self.changes(&fd);
+                HostDescriptor::set_times(&mut self.plain(), fd, accessed, modified).await
+            }
             Some(Base::Top) => Err(ErrorCode::NotPermitted.into()),
             Some(Base::Folder(folder)) => {
                 let times = timestamps(accessed, modified)?;
@@ -235,6 +253,7 @@ impl HostDescriptor for FilesView<'_> {
 
     fn drop(&mut self, fd: Fd) -> wasmtime::Result<()> {
         self.files.held.remove(&fd.rep());
+        self.files.written.remove(&fd.rep());
         HostDescriptor::drop(&mut self.plain(), fd)
     }
 
@@ -259,6 +278,7 @@ impl HostDescriptor for FilesView<'_> {
     }
 
     async fn set_size(&mut self, fd: Fd, size: u64) -> FsResult<()> {
+        self.changes(&fd);
         HostDescriptor::set_size(&mut self.plain(), fd, size).await
     }
 
@@ -267,6 +287,7 @@ impl HostDescriptor for FilesView<'_> {
     }
 
     async fn write(&mut self, fd: Fd, bytes: Vec<u8>, offset: u64) -> FsResult<u64> {
+        self.changes(&fd);
         HostDescriptor::write(&mut self.plain(), fd, bytes, offset).await
     }
 
@@ -275,10 +296,12 @@ impl HostDescriptor for FilesView<'_> {
     }
 
     fn write_via_stream(&mut self, fd: Fd, offset: u64) -> FsResult<Resource<DynOutputStream>> {
+        self.changes(&fd);
         HostDescriptor::write_via_stream(&mut self.plain(), fd, offset)
     }
 
     fn append_via_stream(&mut self, fd: Fd) -> FsResult<Resource<DynOutputStream>> {
+        self.changes(&fd);
         HostDescriptor::append_via_stream(&mut self.plain(), fd)
     }
 

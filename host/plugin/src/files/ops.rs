@@ -38,7 +38,7 @@ impl How {
 pub(crate) enum Opened {
     Top,
     Folder(DirGrant),
-    File { file: File, writable: bool },
+    File { file: File, path: JailPath, writable: bool },
 }
 
 pub(crate) fn open(wall: &Wall, base: &Base, path: &str, how: How) -> Result<Opened, Refusal> {
@@ -50,7 +50,10 @@ pub(crate) fn open(wall: &Wall, base: &Base, path: &str, how: How) -> Result<Ope
     if how.writes() {
         wall.may_write(&found)?;
     }
-    let (fd, made) = open_found(&found, how)?;
+    // Until the file is empty: an edit that has looked at it must not replace what comes after. Writing through the
+    // handle later takes no turn (docs/decisions/0010-plugin-files.md).
+    let turn = if how.create || how.truncate { Some(wall.turn(&[&found.place.dir])?) } else { None };
+    let (fd, made) = open_found(wall, &found, how)?;
     let stat = rustix::fs::fstat(&fd)?;
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::Directory => {
@@ -64,9 +67,10 @@ pub(crate) fn open(wall: &Wall, base: &Base, path: &str, how: How) -> Result<Ope
                 wall.may_change(&found, &stat)?;
             }
             if how.truncate && !made {
-                rustix::fs::ftruncate(&fd, 0)?;
+                wall.changes.during(std::slice::from_ref(&found.path), || rustix::fs::ftruncate(&fd, 0))?;
             }
-            Ok(Opened::File { file: File::from(fd), writable: how.writes() })
+            drop(turn);
+            Ok(Opened::File { file: File::from(fd), path: found.path, writable: how.writes() })
         }
         // A pipe, socket or device would block or reach out; the kernel was asked without blocking.
         _ => Err(Errno::PERM.into()),
@@ -74,7 +78,7 @@ pub(crate) fn open(wall: &Wall, base: &Base, path: &str, how: How) -> Result<Ope
 }
 
 /// Opens without following, blocking or truncating; says whether the file was made.
-fn open_found(found: &Found, how: How) -> Result<(OwnedFd, bool), Errno> {
+fn open_found(wall: &Wall, found: &Found, how: How) -> Result<(OwnedFd, bool), Errno> {
     let base = OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
     let dir = &found.place.dir;
     let Some(name) = &found.place.name else {
@@ -88,7 +92,9 @@ fn open_found(found: &Found, how: How) -> Result<(OwnedFd, bool), Errno> {
     let kind = if how.directory { OFlags::DIRECTORY } else { OFlags::empty() };
     if how.create {
         let mode = Mode::from_raw_mode(0o666);
-        match rustix::fs::openat(dir, name, base | access | OFlags::CREATE | OFlags::EXCL, mode) {
+        let flags = base | access | OFlags::CREATE | OFlags::EXCL;
+        let made = || rustix::fs::openat(dir, name, flags, mode);
+        match wall.changes.during(std::slice::from_ref(&found.path), made) {
             Ok(fd) => return Ok((fd, true)),
             Err(Errno::EXIST) if !how.exclusive => {}
             Err(errno) => return Err(errno),
@@ -108,7 +114,10 @@ pub(crate) fn remove(wall: &Wall, base: &Base, path: &str, folder: bool) -> Resu
     let found = wall.find(base, path, false, Ask::Write)?;
     wall.may_write(&found)?;
     let flags = if folder { AtFlags::REMOVEDIR } else { AtFlags::empty() };
-    Ok(rustix::fs::unlinkat(&found.place.dir, found.place.name()?, flags)?)
+    let name = found.place.name()?;
+    let _turn = wall.turn(&[&found.place.dir])?;
+    let changed = if folder { &[] } else { std::slice::from_ref(&found.path) };
+    Ok(wall.changes.during(changed, || rustix::fs::unlinkat(&found.place.dir, name, flags))?)
 }
 
 /// Renames, and says what was renamed to what, so that held folders keep their names right.
@@ -122,6 +131,7 @@ pub(crate) fn rename(
     wall.may_write(&from)?;
     wall.may_write(&to)?;
     let stat = rustix::fs::statat(&from.place.dir, from.place.name()?, AtFlags::SYMLINK_NOFOLLOW)?;
+    let mut moved = Moved { left: RENAME_ENTRIES, files: Vec::new() };
     if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
         let folder = rustix::fs::openat(
             &from.place.dir,
@@ -129,11 +139,22 @@ pub(crate) fn rename(
             OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
             Mode::empty(),
         )?;
-        let mut left = RENAME_ENTRIES;
-        may_move_below(wall, &folder, (&from.path, from.access), (&to.path, to.access), &mut left)?;
+        may_move_below(wall, &folder, (&from.path, from.access), (&to.path, to.access), &mut moved)?;
+    } else {
+        moved.files.extend([from.path.clone(), to.path.clone()]);
     }
-    rustix::fs::renameat(&from.place.dir, from.place.name()?, &to.place.dir, to.place.name()?)?;
+    let (old, new) = (from.place.name()?, to.place.name()?);
+    let _turn = wall.turn(&[&from.place.dir, &to.place.dir])?;
+    wall.changes.during(&moved.files, || rustix::fs::renameat(&from.place.dir, old, &to.place.dir, new))?;
     Ok((from.path, to.path))
+}
+
+/// What is found below a folder that is renamed.
+struct Moved {
+    /// Entries that may still be looked at.
+    left: usize,
+    /// Old and new names of what is no folder.
+    files: Vec<JailPath>,
 }
 
 /// Asks about everything below a folder that is renamed: a protected file must neither be carried away by its parent
@@ -143,7 +164,7 @@ fn may_move_below(
     folder: &OwnedFd,
     from: (&JailPath, Access),
     to: (&JailPath, Access),
-    left: &mut usize,
+    moved: &mut Moved,
 ) -> Result<(), Refusal> {
     for entry in rustix::fs::Dir::read_from(folder)? {
         let entry = entry?;
@@ -152,7 +173,7 @@ fn may_move_below(
         if name == "." || name == ".." {
             continue;
         }
-        *left = left.checked_sub(1).ok_or(Errno::TOOBIG)?;
+        moved.left = moved.left.checked_sub(1).ok_or(Errno::TOOBIG)?;
         let below = |path: &JailPath| path.join(name).map_err(|_| Errno::NAMETOOLONG);
         let (old, new) = (below(from.0)?, below(to.0)?);
         wall.may_write_path(old.clone(), from.1)?;
@@ -167,7 +188,9 @@ fn may_move_below(
         if is_folder {
             let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let inner = rustix::fs::openat(folder, name, flags, Mode::empty())?;
-            may_move_below(wall, &inner, (&old, from.1), (&new, to.1), left)?;
+            may_move_below(wall, &inner, (&old, from.1), (&new, to.1), moved)?;
+        } else {
+            moved.files.extend([old, new]);
         }
     }
     Ok(())
@@ -180,7 +203,10 @@ pub(crate) fn symlink(wall: &Wall, base: &Base, target: &str, path: &str) -> Res
     if target.starts_with('/') {
         return Err(Errno::PERM.into());
     }
-    Ok(rustix::fs::symlinkat(target, &found.place.dir, found.place.name()?)?)
+    let name = found.place.name()?;
+    let _turn = wall.turn(&[&found.place.dir])?;
+    let made = || rustix::fs::symlinkat(target, &found.place.dir, name);
+    Ok(wall.changes.during(std::slice::from_ref(&found.path), made)?)
 }
 
 pub(crate) fn link(wall: &Wall, old: (&Base, &str), new: (&Base, &str)) -> Result<(), Refusal> {
@@ -190,7 +216,11 @@ pub(crate) fn link(wall: &Wall, old: (&Base, &str), new: (&Base, &str)) -> Resul
     wall.may_write(&from)?;
     wall.may_write(&to)?;
     let (old_dir, old_name) = (&from.place.dir, from.place.name()?);
-    Ok(rustix::fs::linkat(old_dir, old_name, &to.place.dir, to.place.name()?, AtFlags::empty())?)
+    let (new_dir, new_name) = (&to.place.dir, to.place.name()?);
+    let _turn = wall.turn(&[old_dir, new_dir])?;
+    let linked = || rustix::fs::linkat(old_dir, old_name, new_dir, new_name, AtFlags::empty());
+    // A further name changes the file's status, so the old one differs from before as well.
+    Ok(wall.changes.during(&[from.path, to.path], linked)?)
 }
 
 pub(crate) fn stat(wall: &Wall, base: &Base, path: &str, follow: bool) -> Result<Stat, Refusal> {
@@ -218,7 +248,10 @@ pub(crate) fn set_times(wall: &Wall, base: &Base, path: &str, follow: bool, time
             if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
                 wall.may_change(&found, &stat)?;
             }
-            Ok(rustix::fs::utimensat(&found.place.dir, name, times, AtFlags::SYMLINK_NOFOLLOW)?)
+            let folder = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+            let changed = if folder { &[] } else { std::slice::from_ref(&found.path) };
+            let set = || rustix::fs::utimensat(&found.place.dir, name, times, AtFlags::SYMLINK_NOFOLLOW);
+            Ok(wall.changes.during(changed, set)?)
         }
         None => Ok(rustix::fs::utimensat(&found.place.dir, ".", times, AtFlags::empty())?),
     }

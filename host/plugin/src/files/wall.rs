@@ -1,13 +1,15 @@
 //! The wall around a guest's files: policy and grant, asked with the path that the walk really took.
 
 use std::collections::HashSet;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::Stat;
 use rustix::io::Errno;
 use stigmer_policy::{Access, Decision, Denial, JailPath, Request, Rule};
 
+use super::changes::Changes;
+use super::turn::{self, Turn};
 use super::walk::{Place, WalkError, locate};
 use crate::grants::{DirGrant, Gate, not_granted};
 
@@ -51,11 +53,17 @@ pub(crate) struct Wall {
     pub(crate) grants: Arc<[DirGrant]>,
     /// Files that this call made, by device and inode: their further names are its own doing.
     made: Arc<Mutex<HashSet<(u64, u64)>>>,
+    pub(crate) changes: Changes,
 }
 
 impl Wall {
     pub(crate) fn new(gate: Arc<dyn Gate>, grants: &[DirGrant]) -> Wall {
-        Wall { gate, grants: grants.into(), made: Arc::default() }
+        Wall { gate, grants: grants.into(), made: Arc::default(), changes: Changes::default() }
+    }
+
+    /// The turn at changing names in `dirs`.
+    pub(crate) fn turn(&self, dirs: &[&OwnedFd]) -> Result<Turn, Refusal> {
+        Ok(turn::take(turn::TURN_TIME, dirs)?)
     }
 
     /// Finds where a guest's path leads.

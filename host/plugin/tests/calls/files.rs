@@ -6,11 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use stigmer_plugin::{CallLimits, CallOutcome, Grants};
+use stigmer_plugin::{CallLimits, CallOutcome, DirGrant, Grants};
 use stigmer_policy::policy::Places;
 use stigmer_policy::{Access, JailPath, Policy, Rule};
 
-use crate::support::{Workspace, call, guest, nothing, rules, said_no};
+use crate::support::{SmallPolicy, Workspace, call, guest, nothing, rules, said_no};
 
 fn run(function: &str, args: Value, grants: &Grants) -> CallOutcome {
     call(&guest("plugin_fs"), &format!("g_guest_{function}"), args, grants, &CallLimits::default())
@@ -54,6 +54,55 @@ fn reads_writes_lists_and_removes_inside_a_grant() {
     assert_eq!(fs::metadata(work.root.join("t")).unwrap().mtime(), 5);
     works(&run("remove-dir", json!({"path": work.path("other")}), &grants));
     assert!(!work.root.join("other").exists());
+}
+
+#[test]
+fn a_relative_path_is_refused_with_the_path_that_was_meant() {
+    let work = Workspace::new();
+    let grants = work.grants(Access::ReadWrite);
+    for (path, hint) in [
+        (
+            "notes/a",
+            Some(format!("this plugin reads relative paths from `/`: did you mean `{}`?", work.path("notes/a"))),
+        ),
+        ("./b", Some(format!("this plugin reads relative paths from `/`: did you mean `{}`?", work.path("b")))),
+        ("/notes/a", None),
+    ] {
+        let outcome = run("read", json!({ "path": path }), &grants);
+        refused(&outcome, Rule::OutsideRoots);
+        assert_eq!(outcome.hint, hint, "{path}");
+    }
+    assert_eq!(run("read", json!({"path": "a"}), &nothing()).hint, None, "there is no folder to name");
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "a test that shows nothing says so")]
+fn a_rename_to_another_file_system_says_so() {
+    let work = Workspace::new();
+    // A granted folder on another file system; where there is none such, nothing can be shown.
+    let Ok(other) = tempfile::tempdir_in("/dev/shm") else {
+        println!("skipped: a_rename_to_another_file_system_says_so: no folder in /dev/shm");
+        return;
+    };
+    let there = other.path().canonicalize().unwrap();
+    if fs::metadata(&there).unwrap().dev() == fs::metadata(&work.root).unwrap().dev() {
+        println!("skipped: a_rename_to_another_file_system_says_so: /dev/shm is no file system of its own");
+        return;
+    }
+    let path = |path: &Path| JailPath::absolute(path).unwrap();
+    let both = vec![(path(&work.root), Access::ReadWrite), (path(&there), Access::ReadWrite)];
+    let mut grants = Grants::none(Arc::new(SmallPolicy { roots: both.clone(), connect: false }));
+    for (path, access) in both {
+        let dir = Arc::new(fs::File::open(path.as_path()).unwrap());
+        grants.dirs.push(DirGrant { dir, path, access });
+    }
+    fs::write(work.root.join("a"), "x").unwrap();
+    let to = |folder: &Path| json!({"from": work.path("a"), "to": folder.join("b")});
+    let outcome = run("rename", to(&there), &grants);
+    assert!(said_no(&outcome).contains("CrossesDevices"), "{outcome:?}");
+    assert_eq!(outcome.denials, []);
+    works(&run("write", json!({"path": there.join("b"), "text": "y"}), &grants));
+    works(&run("rename", to(&work.root), &grants));
 }
 
 #[test]

@@ -158,6 +158,36 @@ fn an_unknown_tool_is_met_with_the_nearest() {
     assert_eq!(error.hint().as_deref(), Some("did you mean `types_echo_divide`?"));
     let by_wit = call(plugin(), "test:types/echo@1.2.0.nothing", json!({}), &nothing(), &CallLimits::default());
     assert_eq!(by_wit.result, Ok(Value::Null));
+    let bare = call(plugin(), "nothing", json!({}), &nothing(), &CallLimits::default());
+    assert_eq!(bare.result, Ok(Value::Null));
+}
+
+#[test]
+fn a_bare_name_that_two_interfaces_have_is_refused_and_both_tools_are_named() {
+    let interface = |name: &str| {
+        format!(
+            r#"(instance ${name} (export "act" (func $act)) (export "{name}-only" (func $act)))
+            (export "t:t/{name}" (instance ${name}))"#
+        )
+    };
+    let text = format!(
+        r#"(component
+            (core module $m (func (export "act")))
+            (core instance $i (instantiate $m))
+            (func $act (canon lift (core func $i "act")))
+            {} {})"#,
+        interface("a"),
+        interface("b")
+    );
+    let plugin = prepare("two", &wat::parse_str(&text).unwrap());
+    let run = |name: &str| call(&plugin, name, json!({}), &nothing(), &CallLimits::default()).result;
+    let error = run("act").unwrap_err();
+    assert!(matches!(error, CallError::Ambiguous { .. }), "{error:?}");
+    assert_eq!(error.to_string(), "plugin `two` has several tools called `act`");
+    assert_eq!(error.hint().as_deref(), Some("name one of `two_a_act`, `two_b_act`"));
+    for twin in ["a-only", "two_a_act", "two_b_act", "t:t/b.act"] {
+        assert_eq!(run(twin), Ok(Value::Null), "{twin}");
+    }
 }
 
 #[test]

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::Value;
-use stigmer_agent::{CallCtx, Output, Tool, ToolResult};
+use stigmer_agent::{CallCtx, Changed, Output, Tool, ToolResult};
 use stigmer_plugin::{CallError, CallLimits, CallOutcome, Captured, Export, Grants, Plugin};
+use stigmer_policy::Wall;
 
 /// Names of our own tools that joined words could make: as if plugins `read` and `write` offered them, so that one which
 /// really does gets another name.
@@ -70,6 +71,15 @@ fn result(outcome: CallOutcome) -> ToolResult {
     for denial in &outcome.denials {
         result.text.push_str(&format!("\n[Denied: {denial}]"));
     }
+    if let Some(hint) = &outcome.hint {
+        result.text.push_str(&format!("\n({hint})"));
+    }
+    if outcome.changed.more {
+        let kept = outcome.changed.paths.len();
+        result.text.push_str(&format!("\n[It changed more than {kept} files; the record says `shell` for the others]"));
+    }
+    let changed = outcome.changed.paths.iter();
+    result.changed = changed.map(|path| Changed { path: path.to_string(), wall: Wall::Plugin }).collect();
     result.denials = outcome.denials;
     result
 }

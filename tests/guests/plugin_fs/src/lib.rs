@@ -86,6 +86,20 @@ impl Guest for Guest_ {
         text(file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)))
     }
 
+    fn set_size(path: String, size: u64) -> Result<(), String> {
+        text(OpenOptions::new().write(true).open(path).and_then(|file| file.set_len(size)))
+    }
+
+    fn append_renamed(from: String, to: String, content: String) -> Result<(), String> {
+        let mut file = text(OpenOptions::new().append(true).open(&from))?;
+        text(fs::rename(from, to))?;
+        text(file.write_all(content.as_bytes()))
+    }
+
+    fn make_files(path: String, count: u32) -> Result<(), String> {
+        (0..count).try_for_each(|number| text(File::create(format!("{path}/{number}")).map(drop)))
+    }
+
     fn count(path: String) -> Result<u64, String> {
         let mut file = text(File::open(path))?;
         let (mut total, mut buffer) = (0, vec![0; 64 << 10]);
