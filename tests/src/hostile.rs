@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::net::{AddressFamily, SocketType, socket};
-use rustix::process::{Pid, test_kill_process};
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open, test_kill_process};
 use serde::{Deserialize, Serialize};
 
 /// Longest wait for an answer that never comes.
@@ -85,6 +85,8 @@ pub fn acts(scene: &Scene) -> Outcomes {
     act("make a file outside", std::fs::File::create(scene.outside.join("made")).map(done));
     act("read another process's environment", environment(scene.witness));
     act("open another process's memory", std::fs::File::open(format!("/proc/{}/mem", scene.witness)).map(done));
+    act("take another process's descriptor", take(scene.witness));
+    act("list another process's descriptors", list_all(&format!("/proc/{}/fd", scene.witness)));
     act("signal another process", signal(scene.witness));
     act("start a program", std::process::Command::new("/bin/true").status().map(|status| status.to_string()));
     outcomes
@@ -129,6 +131,17 @@ fn environment(pid: i32) -> std::io::Result<String> {
     let text = String::from_utf8_lossy(&bytes).into_owned();
     // The number may mean another process here, whose environment is nobody's secret.
     if text.contains(crate::attack::CANARY) { Ok(text) } else { Err(std::io::Error::other("not that process")) }
+}
+
+fn take(pid: i32) -> std::io::Result<String> {
+    let pid = Pid::from_raw(pid).ok_or(std::io::ErrorKind::InvalidInput)?;
+    let process = pidfd_open(pid, PidfdFlags::empty())?;
+    pidfd_getfd(&process, 1, PidfdGetfdFlags::empty()).map(done).map_err(Into::into)
+}
+
+fn list_all(folder: &str) -> std::io::Result<String> {
+    let names: Vec<_> = std::fs::read_dir(folder)?.flatten().map(|entry| entry.file_name()).collect();
+    Ok(format!("{} entries", names.len()))
 }
 
 fn signal(pid: i32) -> std::io::Result<String> {
