@@ -2,6 +2,7 @@
 //!
 //! What is printed at the end comes from the daemon's record, never from the script that plays the model.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
@@ -43,7 +44,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     println!("a workspace    {}  (a copy of {DATA})", session.workspace.display());
     println!("the model      scripted: {SCRIPT} plays it, everything else is real\n");
 
-    let sandbox = session.start()?;
+    let sandbox = session.start(&mut std::io::stdout())?;
     let done = session.work(sandbox);
     // Also after a failure: nothing may be left behind, and the first error is the one to show.
     let stopped = session.stop();
@@ -87,7 +88,7 @@ impl Session {
     }
 
     /// Starts the daemon with the strongest sandbox that this machine holds; says so loudly when that is not `wasi`.
-    fn start(&self) -> Result<&'static str> {
+    fn start(&self, screen: &mut impl Write) -> Result<&'static str> {
         let start = |sandbox| self.step(&["local", "start", &format!("--sandbox={sandbox}")]);
         let status = start("wasi")?;
         if status.success() {
@@ -96,7 +97,7 @@ impl Session {
         if status.code() != Some(CANNOT_HOLD) {
             bail!("`stigmer local start` ended with {status}");
         }
-        println!("{UNCONFINED}");
+        writeln!(screen, "{UNCONFINED}")?;
         let status = start("filesystem")?;
         if !status.success() {
             bail!("`stigmer local start --sandbox=filesystem` ended with {status}");
@@ -234,11 +235,13 @@ mod tests {
             let words = String::from_utf8(refused.stderr).unwrap();
             assert_eq!(refused.status.code(), Some(CANNOT_HOLD), "{words}");
             assert!(words.contains("the layer `landlock-files`") && words.contains("hint: "), "{words}");
-            assert_eq!(session.start().unwrap(), "filesystem");
+            let mut screen = Vec::new();
+            assert_eq!(session.start(&mut screen).unwrap(), "filesystem");
+            let screen = String::from_utf8(screen).unwrap();
+            assert!(screen.contains("commands are NOT confined"), "{screen}");
             let done = session.work("filesystem");
             session.stop().unwrap();
             done.unwrap();
         });
-        assert!(UNCONFINED.contains("commands are NOT confined"));
     }
 }

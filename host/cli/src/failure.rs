@@ -74,8 +74,8 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     let code = if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
     // A reader that has gone away has seen enough.
     let _ = error.print();
-    let words: Vec<_> = std::env::args().skip(1).take(2).collect();
-    if error.kind() == clap::error::ErrorKind::UnknownArgument && words == ["sandbox", "exec"] {
+    let exec = || std::env::args_os().skip(1).take(2).eq(["sandbox", "exec"]);
+    if error.kind() == clap::error::ErrorKind::UnknownArgument && exec() {
         Printer::new().hint(format_args!("the command follows `--`: `stigmer sandbox exec -- ls -l`"));
     }
     code

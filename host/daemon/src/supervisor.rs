@@ -210,7 +210,7 @@ impl Supervisor {
             jail: None,
             link: None,
             waiting: Waiting::default(),
-            called_for: None,
+            runner_started: None,
             wake: None,
             kill_at: None,
             stale_runner: false,

@@ -82,9 +82,12 @@ pub(crate) fn say_what_is_missing(context: &Context, printer: &Printer) -> Resul
         } else if !named {
             let egress = Egress::new(Settings::default()).context("could not ask the Ollama")?;
             let provider = Provider::ollama(Some(base));
-            let there = client::runtime()?.block_on(models::like(&egress, &provider, ""));
-            let there = there.map_or("none: `ollama pull` gets one".to_owned(), |models| models);
-            printer.note(format_args!("the models of this Ollama: {there}"));
+            match client::runtime()?.block_on(models::there(&egress, &provider)).as_deref() {
+                // It answers, but not to this: a run will say more.
+                None => {}
+                Some("") => printer.note(format_args!("this Ollama has no model: `ollama pull` gets one")),
+                Some(there) => printer.note(format_args!("the models of this Ollama: {there}")),
+            }
         }
     }
     if provider.is_some() && !named {

@@ -107,7 +107,7 @@ impl Draft {
             (self.request.provider, self.request.model) = ("script".to_owned(), "scripted".to_owned());
             return Ok(());
         }
-        known.take_over(context);
+        known.take_over(context)?;
         self.request.settings = endpoints(context);
         let (provider, key) = find(context, known, printer)?;
         let model = context.settings.value(Key::Model).map(str::to_owned).ok_or_else(|| {
@@ -171,16 +171,20 @@ impl Known {
         }
     }
 
-    /// What was said when the daemon was started holds for a run that says nothing itself. Addresses too: a key that was
-    /// given with one is not meant for another.
-    fn take_over(&self, context: &mut Context) {
+    /// What was said when the daemon was started holds for a run that says nothing itself. Addresses too, for a run that
+    /// has no key of its own: a key that was given with one address is not meant for another.
+    fn take_over(&self, context: &mut Context) -> Result<(), Failure> {
         for (key, url) in &self.endpoints {
-            if context.settings.get(*key).is_none() {
+            let mut own_key = false;
+            for name in providers_at(*key) {
+                own_key |= provider::environment_key(context, name)?.is_some();
+            }
+            if context.settings.get(*key).is_none() && !own_key {
                 context.settings.set(*key, url.clone(), Origin::Default);
             }
         }
         let own = context.settings.value(Key::Provider).map(str::to_owned);
-        let Some(provider) = &self.provider else { return };
+        let Some(provider) = &self.provider else { return Ok(()) };
         if own.is_none() {
             context.settings.set(Key::Provider, provider.clone(), Origin::Default);
         }
@@ -190,6 +194,17 @@ impl Known {
         {
             context.settings.set(Key::Model, model.clone(), Origin::Default);
         }
+        Ok(())
+    }
+}
+
+/// The providers that a setting says the address of.
+fn providers_at(key: Key) -> &'static [&'static str] {
+    match key {
+        Key::OllamaUrl => &["ollama"],
+        Key::AnthropicUrl => &["anthropic"],
+        Key::OpenAiUrl => &["openai", "openai-compatible"],
+        _ => &[],
     }
 }
 

@@ -89,6 +89,24 @@ fn after_a_killed_daemon_the_next_starts_and_a_recycled_pid_is_not_signalled() {
 }
 
 #[test]
+fn a_daemon_that_does_not_listen_any_more_is_told_twice_and_then_ended() {
+    let world = World::new();
+    world.start();
+    let pid = daemon(&world);
+    kill_process(Pid::from_raw(pid).unwrap(), Signal::STOP).unwrap();
+    let said = world.run(&["local", "stop"]);
+    assert_eq!((said.code, said.out.as_str()), (0, "stopped\n"), "{}", said.err);
+    for words in ["does not stop when asked", "(SIGTERM)", "(SIGKILL)"] {
+        assert!(said.err.contains(words), "{}", said.err);
+    }
+    assert!(!alive(pid));
+    // What it left is in nobody's way.
+    world.start();
+    assert_eq!(world.run(&["local", "stop"]).out, "stopped\n");
+    nothing_is_left(&world);
+}
+
+#[test]
 fn of_two_starts_at_once_one_daemon_comes() {
     let world = World::new();
     for _ in 0..3 {

@@ -122,4 +122,8 @@ fn a_run_asks_where_the_daemon_was_told_to_and_nowhere_else() {
         format!("note: ANTHROPIC_BASE_URL sends this run, with the key that the daemon has, to `{second_url}`\n");
     assert!(said.err.contains(&says), "{}", said.err);
     assert_eq!((first.keys().len(), second.keys().len()), (1, 1));
+    // A key of its own goes with it instead, and nothing is to be said.
+    let own = [("ANTHROPIC_BASE_URL", second_url.as_str()), ("ANTHROPIC_API_KEY", "sk-canary-6")];
+    let said = world.run_with(&own, &["run", "-m", "hello"]);
+    assert_eq!((said.code, second.keys().last().map(String::as_str)), (1, Some("sk-canary-6")));
 }

@@ -157,6 +157,10 @@ fn what_a_provider_still_lacks_is_said_at_the_start() {
 fn a_command_without_its_dashes_is_told_where_they_go() {
     refused(&[], &["sandbox", "exec", "ls"], &["unexpected argument 'ls'", "hint: the command follows `--`"]);
     assert_eq!(World::new().run(&["sandbox", "exec", "--sandbox", "filesystem", "--", "true"]).code, 0);
+    let world = World::new();
+    let no_text = std::os::unix::ffi::OsStrExt::from_bytes(b"--\xff");
+    let said = world.finish(world.command(&["sandbox"]).arg::<&std::ffi::OsStr>(no_text));
+    assert_eq!(said.code, 2, "{}", said.err);
 }
 
 #[test]

@@ -25,8 +25,18 @@ const NAME_BYTES: usize = 100;
 /// Names of models at `provider`, those most like `asked` first, as one text; `None` when it lists none within
 /// [`LIST_TIME`].
 pub async fn like(egress: &Egress, provider: &Provider, asked: &str) -> Option<String> {
-    let names = tokio::time::timeout(LIST_TIME, list(egress, provider)).await.ok()??;
-    told(names, asked)
+    told(all(egress, provider).await?, asked)
+}
+
+/// The names of the models that a provider has; `None` when it could not be asked.
+async fn all(egress: &Egress, provider: &Provider) -> Option<Vec<String>> {
+    tokio::time::timeout(LIST_TIME, list(egress, provider)).await.ok()?
+}
+
+/// The models that a provider has, for a person who has not chosen one; `None` when it could not be asked, empty when it
+/// has none.
+pub async fn there(egress: &Egress, provider: &Provider) -> Option<String> {
+    all(egress, provider).await.map(|names| told(names, "").unwrap_or_default())
 }
 
 async fn list(egress: &Egress, provider: &Provider) -> Option<Vec<String>> {

@@ -45,8 +45,8 @@ pub(super) struct Task {
     pub(super) link: Option<Link>,
     /// Of the present runner.
     pub(super) waiting: Waiting,
-    /// When the runner was started that has not called yet.
-    pub(super) called_for: Option<Instant>,
+    /// Start of the runner that has not leased yet; for the log.
+    pub(super) runner_started: Option<Instant>,
     pub(super) wake: Option<Instant>,
     pub(super) kill_at: Option<Instant>,
     /// A runner that was given up before its end was reported.
@@ -171,7 +171,7 @@ impl Task {
     async fn note(&mut self, note: Note) -> Option<Input> {
         match note {
             Note::Leased { pid } => {
-                let taken = self.called_for.take().map(|begun| begun.elapsed().as_micros());
+                let taken = self.runner_started.take().map(|begun| begun.elapsed().as_micros());
                 let microseconds = taken.and_then(|taken| u64::try_from(taken).ok());
                 tracing::info!(execution = %self.execution, pid, microseconds, "a runner leased");
                 Some(Input::Leased)
@@ -278,7 +278,7 @@ impl Task {
                 return Some(input);
             }
         };
-        self.called_for = Some(Instant::now());
+        self.runner_started = Some(Instant::now());
         match self.inner.jails.start(&spec, rpc).await {
             Ok(jail) => {
                 self.jail = Some(jail);

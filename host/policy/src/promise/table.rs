@@ -80,6 +80,12 @@ const WATCHED: Held = Held {
     how: "while init or stage lives; what outlives both, killed at one moment from outside, is ended by the caller or at \
           the next start, unless it changed its environment",
 };
+const COUNTED: Held = Held {
+    strength: Strength::Prevented,
+    by: &[Layer::Rlimits],
+    how: "beside what the person ran when the command's stage began; what starts or ends meanwhile moves the limit by as \
+          much",
+};
 const WALKED: Held = detected(&[Layer::Stage], "descendants are ended one by one; one that fights back may get away");
 
 use Layer::{
@@ -229,8 +235,8 @@ pub const PROMISES: &[PromiseRow] = &[
         sentence: "have more processes than the limit",
         // RLIMIT_NPROC does not bind uid 0; pid_max does, where the pid namespace has its own (Linux 6.14).
         full: Cell { user: &[by(&[Rlimits])], root: &[by(&[Rlimits, Pids])] },
-        base: Cell { user: &[by(&[Rlimits])], root: &[] },
-        filesystem: Cell { user: &[by(&[Rlimits])], root: &[] },
+        base: Cell { user: &[COUNTED], root: &[] },
+        filesystem: Cell { user: &[COUNTED], root: &[] },
     },
     PromiseRow {
         promise: Promise::Space,

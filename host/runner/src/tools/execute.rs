@@ -122,7 +122,7 @@ impl Execute {
         let started = self.commands.start(number, spec, stdio).await;
         let mut running = match started {
             Ok(running) => running,
-            Err(error) => return Err(not_run(error).await),
+            Err(error) => return Err(no_result(error).await),
         };
         let mut reading = Reading::new(stdout.ours, stderr.ours);
         let mut shown = 0;
@@ -144,7 +144,7 @@ impl Execute {
                 ended = running.ended(), if report.is_none() => {
                     report = match ended {
                         Ok(ended) => Some(ended),
-                        Err(error) => return Err(not_run(error).await),
+                        Err(error) => return Err(no_result(error).await),
                     };
                     last.as_mut().reset(tokio::time::Instant::now() + LAST_OUTPUT);
                 }
@@ -157,7 +157,7 @@ impl Execute {
         };
         let report = match report {
             Ok(report) => report,
-            Err(error) => return Err(not_run(error).await),
+            Err(error) => return Err(no_result(error).await),
         };
         Ok(self.result(&reading.captured, &report))
     }
@@ -233,7 +233,7 @@ fn nothing() -> io::Result<OwnedFd> {
 
 /// Without init nobody here knows whether the command ran, and this process ends with it ([`crate::run::run`]): no result
 /// is given, so the call stays open in the journal and the next runner tells the model that it was interrupted.
-async fn not_run(error: CommandError) -> ToolResult {
+async fn no_result(error: CommandError) -> ToolResult {
     match error {
         CommandError::InitGone(_) => std::future::pending().await,
         error => ToolResult::error(format!("Error: the command did not run: {error}")),

@@ -36,7 +36,7 @@ fn lower(resource: Resource, value: u64) -> io::Result<()> {
 /// Tasks that RLIMIT_NPROC counts before there is a command. It counts all tasks of a user in a user namespace: in one of
 /// our own those are the jail's, else everything that the person runs, of which a desktop has more than any sensible
 /// limit. For a process that sees the host's `/proc`; tasks of the same user that are not in there (in a container
-/// beside ours) are missed, and leave the command less room than its limit says.
+/// beside ours) are missed, and leave the command less room than its limit says; those that end after this leave it more.
 pub(crate) fn counted_beside(layers: &Layers) -> u32 {
     let uid = rustix::process::getuid();
     if layers.needs_namespaces() || uid.is_root() {
