@@ -19,5 +19,7 @@ mod sealed;
 mod support;
 #[path = "calls/surroundings.rs"]
 mod surroundings;
+#[path = "calls/table.rs"]
+mod table;
 #[path = "calls/types.rs"]
 mod types;

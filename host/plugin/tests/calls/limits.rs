@@ -157,6 +157,16 @@ fn output_is_kept_to_the_limit_and_counted() {
 }
 
 #[test]
+fn a_flood_of_output_is_taken_without_being_kept() {
+    let plugin = guest("plugin_env");
+    let arguments = json!({"out": "x".repeat(1 << 20), "error": "y", "times": 100});
+    let outcome = run(&plugin, "print", arguments, &CallLimits::default());
+    assert_eq!(outcome.result, Ok(Value::Null));
+    assert_eq!((outcome.stdout.bytes.len(), outcome.stdout.total), (256 << 10, 100 << 20));
+    assert!(outcome.stdout.is_truncated() && !outcome.stderr.is_truncated(), "{}", outcome.stderr.total);
+}
+
+#[test]
 fn a_trap_says_which_plugin_which_export_what_and_where() {
     let plugin = guest("plugin_sleep");
     let outcome = run(&plugin, "panic", json!({"text": "on purpose"}), &CallLimits::default());
