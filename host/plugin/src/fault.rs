@@ -90,11 +90,15 @@ pub struct TrapError {
     pub backtrace: Vec<String>,
 }
 
-/// Text is shown as it is, anything else as JSON.
+/// Text is shown as it is, a case of a variant that holds text as `case: text`, anything else as JSON.
 fn said(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Null => "the function reported an error without a value".to_owned(),
+        Value::Object(fields) if fields.len() == 1 => match fields.iter().next() {
+            Some((case, Value::String(text))) => format!("{case}: {text}"),
+            _ => value.to_string(),
+        },
         value => value.to_string(),
     }
 }
@@ -199,7 +203,23 @@ fn frames(backtrace: &WasmBacktrace) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::distance;
+    use serde_json::json;
+
+    use super::{distance, said};
+
+    #[test]
+    fn what_a_guest_says_is_shown_as_words_where_it_holds_any() {
+        for (value, want) in [
+            (json!("no"), "no"),
+            (json!(null), "the function reported an error without a value"),
+            (json!({"malformed": "row 2: no"}), "malformed: row 2: no"),
+            (json!({"limit": {"name": "rows"}}), r#"{"limit":{"name":"rows"}}"#),
+            (json!({"a": "b", "c": "d"}), r#"{"a":"b","c":"d"}"#),
+            (json!(["x"]), r#"["x"]"#),
+        ] {
+            assert_eq!(said(&value), want, "{value}");
+        }
+    }
 
     #[test]
     fn counts_edits() {
