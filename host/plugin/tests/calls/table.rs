@@ -76,8 +76,10 @@ fn a_line_that_cannot_be_read_is_named_with_its_number_and_reason() {
     let work = Workspace::new();
     let path = work.path("t.jsonl");
     for (text, words) in [
-        ("{\"a\": 1}\n{\"a\": }\n", ["2", "expected value"]),
-        ("{\"a\": 1}\n{\"a\": 2}\n[1]\n", ["3", "expected a JSON object"]),
+        ("{\"a\": 1}\n{\"a\": }\n", ["line 2 of the file, column 7", "expected value"]),
+        // Empty lines are no rows; an editor counts them all the same.
+        ("{\"a\": 1}\n\n\n{\"a\": x}\n", ["line 4 of the file", "expected value"]),
+        ("{\"a\": 1}\n{\"a\": 2}\n[1]\n", ["line 3 of the file", "expected a JSON object"]),
     ] {
         fs::write(&path, text).unwrap();
         let outcome = run(&work, "profile", json!({ "path": path }));

@@ -18,6 +18,8 @@ pub(super) struct JsonLines {
     /// Per column: whether a record that was read had it.
     pub(super) seen: Vec<bool>,
     places: HashMap<String, usize>,
+    /// Lines read, empty ones too.
+    number: u64,
 }
 
 impl JsonLines {
@@ -25,7 +27,7 @@ impl JsonLines {
         if input.waiting().starts_with(sniff::BOM) {
             input.consume(sniff::BOM.len());
         }
-        JsonLines { input, columns: Vec::new(), seen: Vec::new(), places: HashMap::new() }
+        JsonLines { input, columns: Vec::new(), seen: Vec::new(), places: HashMap::new(), number: 0 }
     }
 
     pub(super) fn reserve(&mut self, name: &str) -> Result<usize, Error> {
@@ -45,13 +47,12 @@ impl JsonLines {
             let Some(length) = self.line()? else { return Ok(false) };
             let line = self.input.waiting()[..length].trim_ascii().to_vec();
             self.input.consume((length + 1).min(self.input.waiting().len()));
+            self.number += 1;
+            let number = self.number;
             if line.is_empty() {
                 continue;
             }
-            let malformed = |error: serde_json::Error| Error::Malformed {
-                row,
-                reason: format!("not a JSON object on one line: {error}"),
-            };
+            let malformed = |error: serde_json::Error| Error::Malformed { row, reason: unreadable(number, &error) };
             let object: Object<'_> = serde_json::from_slice(&line).map_err(malformed)?;
             record.reset(self.columns.len());
             for (key, value) in object.0 {
@@ -86,6 +87,14 @@ impl JsonLines {
             }
         }
     }
+}
+
+/// What is wrong with a line: `number` counts all lines of the file, empty ones too, as an editor does.
+fn unreadable(number: u64, error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    // The parser saw one line only, so it calls each the first.
+    let reason = text.split(" at line ").next().unwrap_or(&text);
+    format!("line {number} of the file, column {}, is not a JSON object: {reason}", error.column())
 }
 
 /// An object's members in order, values untouched: numbers keep their digits, nested values their text.
