@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rustix::event::{PollFd, PollFlags, poll};
 use stigmer_policy::Level;
-use stigmer_sandbox::message::{CommandMode, CommandSpec, Ended, FromInit, RunnerSetup, Setup};
+use stigmer_sandbox::message::{CommandMode, CommandSpec, Ended, FromInit, Restored, RunnerSetup, Setup};
 use stigmer_sandbox::prepare::{self, Person, RunFolder};
 use stigmer_sandbox::probe::advice;
 use stigmer_sandbox::start::{self, Launch, StartError};
@@ -75,7 +75,12 @@ fn begin(spec: &JailSpec, person: &Person, executable: &OwnedFd, rpc: &OwnedFd) 
     descriptors.extend(spec.code.iter().map(|code| code.as_fd()));
     let launch = Launch::Spawn { executable: PathBuf::from(OURSELVES) };
     match start::Jail::start(&launch, setup, &descriptors) {
-        Ok(jail) => Ok((jail, run, spec.code.clone())),
+        Ok(jail) => {
+            if jail.partial() {
+                tracing::warn!(execution = %spec.name, "the workspace holds too many folders to be searched whole for protected paths");
+            }
+            Ok((jail, run, spec.code.clone()))
+        }
         // The machine cannot hold the level: another try would end the same.
         Err(StartError::Setup(failure)) => {
             let (level, why) = (spec.level.name(), advice::failed(&failure));
@@ -160,6 +165,7 @@ impl Jail for Standing {
             }
             match self.said() {
                 Some(Ok(FromInit::RunnerEnded(ended))) => return JailEvent::RunnerEnded(words(ended)),
+                Some(Ok(FromInit::Restored(restored))) => say(&restored),
                 // Commands are the runner's business; init tells it of them.
                 Some(Ok(_)) => continue,
                 // Nothing more will come but its end.
@@ -207,6 +213,12 @@ fn command_of(question: &Question) -> CommandSpec {
         env: question.env.iter().map(|pair| pair.to_vec()).collect(),
         cwd: question.cwd.to_vec(),
         timeout: (question.timeout_ms != 0).then(|| Duration::from_millis(question.timeout_ms)),
+    }
+}
+
+fn say(restored: &[Restored]) {
+    for Restored { path, action } in restored {
+        tracing::warn!(path, ?action, "a command that was cut off had changed a protected path");
     }
 }
 

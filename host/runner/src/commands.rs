@@ -89,7 +89,7 @@ impl Shared {
         let call = match &message {
             FromInit::Started(call) | FromInit::NotStarted(call, _) | FromInit::Ended(call, _) => *call,
             // Not for this channel.
-            FromInit::Ready { .. } | FromInit::Failed(_) | FromInit::RunnerEnded(_) => return,
+            FromInit::Ready { .. } | FromInit::Failed(_) | FromInit::RunnerEnded(_) | FromInit::Restored(_) => return,
         };
         let over = !matches!(message, FromInit::Started(_));
         let mut running = self.running();

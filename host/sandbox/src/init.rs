@@ -64,7 +64,9 @@ pub(crate) fn run_born(birth: Birth, control: OwnedFd, jobs: JobTable) -> ! {
                 Err(error) => fail(&control, step("make init's process", &error)),
             }
         }
-        die_with_parent();
+        if birth == Birth::Outside {
+            die_with_parent();
+        }
     }
     inner(&control, &setup, &layers, descriptors, jobs)
 }
@@ -104,8 +106,8 @@ fn inner(control: &Channel, setup: &Setup, layers: &Layers, descriptors: Vec<Own
 }
 
 fn die_with_parent() {
-    // The process that waits for this one gone, nobody would report its end; control's end of file is the other way to
-    // notice.
+    // The process that only waits for this one. Not the trusted half itself: control's end of file says that it is gone,
+    // and leaves the time to undo what a command did.
     let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
 }
 

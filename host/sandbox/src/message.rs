@@ -181,6 +181,8 @@ pub enum FromInit {
     Ended(CallId, CommandReport),
     /// The runner ended with this wait status. Sent on *control*.
     RunnerEnded(Ended),
+    /// Protected paths that commands changed which nobody was told the end of. Sent on *control*.
+    Restored(Vec<Restored>),
 }
 
 /// Which step of making the jail failed.

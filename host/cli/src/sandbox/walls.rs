@@ -98,6 +98,12 @@ impl Walls {
                     for refusal in &refusals {
                         printer.note(format_args!("using level `{}`: {}", level.name(), refusal.reason()));
                     }
+                    if standing.jail.partial() {
+                        printer.note(format_args!(
+                            "the folder is too large to be searched whole for protected paths: those that lie deepest are \
+                             not held"
+                        ));
+                    }
                     return Ok(standing);
                 }
                 Err(Refused::Here(refusal)) => refusals.push(refusal),

@@ -270,7 +270,13 @@ impl Init<'_> {
                     self.kill_runner();
                 }
             }
-            (Origin::Work, None) => {}
+            (Origin::Work, None) => {
+                if let FromInit::Ended(_, report) = message
+                    && !report.restored.is_empty()
+                {
+                    let _ = self.control.send(&FromInit::Restored(report.restored.clone()), &[]);
+                }
+            }
         }
     }
 
@@ -304,6 +310,16 @@ impl Init<'_> {
         }
         if let Some((pid, _)) = self.runner.take() {
             let _ = rustix::process::waitpid(Some(pid), WaitOptions::empty());
+        }
+        self.restore_untold();
+    }
+
+    /// As after a command, where its end is told to nobody: what it changed must not be the next one's beginning.
+    fn restore_untold(&mut self) {
+        let restored = self.restore();
+        if !restored.is_empty() {
+            // The trusted half may be gone; it is undone all the same.
+            let _ = self.control.send(&FromInit::Restored(restored), &[]);
         }
     }
 
@@ -350,11 +366,9 @@ impl Init<'_> {
         }
     }
 
-    /// Ends everything. At full level this process is the first of its pid namespace and the kernel ends the rest.
+    /// Ends everything, and undoes what commands that ran to the last did to protected paths. At full level this process is
+    /// the first of its pid namespace, and the kernel ends what is left.
     fn end(mut self) -> ! {
-        if self.context.layers.level() == Level::Full && self.context.layers.has(Layer::Pids) {
-            exit(0)
-        }
         self.end_runner();
         // A closed channel is a stage's order to end its tree.
         for Running { stage, .. } in std::mem::take(&mut self.running) {
@@ -368,7 +382,10 @@ impl Init<'_> {
         for pid in std::mem::take(&mut self.ending) {
             let _ = rustix::process::waitpid(Some(pid), WaitOptions::empty());
         }
-        self.end_orphans();
+        if self.context.layers.level() != Level::Full || !self.context.layers.has(Layer::Pids) {
+            self.end_orphans();
+        }
+        self.restore_untold();
         exit(0)
     }
 }

@@ -35,15 +35,20 @@ fn lower(resource: Resource, value: u64) -> io::Result<()> {
 
 /// Tasks that RLIMIT_NPROC counts before there is a command. It counts all tasks of a user in a user namespace: in one of
 /// our own those are the jail's, else everything that the person runs, of which a desktop has more than any sensible
-/// limit. For a process that sees the host's `/proc`; tasks of the same user that are not in there (in a container
+/// limit. `ours`, the processes of this execution, are not counted: else commands beside each other would raise each
+/// other's limit. For a process that sees the host's `/proc`; tasks of the same user that are not in there (in a container
 /// beside ours) are missed, and leave the command less room than its limit says; those that end after this leave it more.
-pub(crate) fn counted_beside(layers: &Layers) -> u32 {
+pub(crate) fn counted_beside(layers: &Layers, ours: &[i32]) -> u32 {
     let uid = rustix::process::getuid();
     if layers.needs_namespaces() || uid.is_root() {
         return 0;
     }
     let Ok(entries) = std::fs::read_dir("/proc") else { return 0 };
     let tasks = entries.flatten().filter_map(|entry| {
+        let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
+        if ours.contains(&pid) {
+            return None;
+        }
         // Its link count is two and the number of threads (`proc_task_getattr` in fs/proc/base.c).
         let tasks = std::fs::metadata(entry.path().join("task")).ok()?;
         (tasks.uid() == uid.as_raw()).then(|| tasks.nlink().saturating_sub(2))

@@ -143,8 +143,13 @@ fn members() -> Vec<i32> {
 
 /// Descendants of the calling process, nearest first; those that reparented to it (subreaper) are its children.
 fn descendants() -> Vec<i32> {
+    descendants_of(rustix::process::getpid())
+}
+
+/// Descendants of a process, nearest first; none where it is not in view.
+pub(super) fn descendants_of(root: Pid) -> Vec<i32> {
     let mut found = Vec::new();
-    let mut next = vec![rustix::process::getpid().as_raw_nonzero().get()];
+    let mut next = vec![root.as_raw_nonzero().get()];
     while let Some(pid) = next.pop() {
         for child in children(pid) {
             found.push(child);

@@ -55,7 +55,7 @@ fn watch(context: &Context<'_>, init: &Channel, parent: Pid) -> Result<Option<Co
     let way = context.raise(parent)?;
     // Not a pidfd of the command alone: orphans of its tree end, too, and must not fill the pid namespace.
     let children = signals::ended_children().map_err(|error| step("watch the command", &error))?;
-    let Zygote { pid: main, said } = Zygote::open(context, init)?;
+    let Zygote { pid: main, said } = Zygote::open(context, init, parent)?;
     let deadline = match said.recv::<Said>() {
         Ok((Said::Begun(timeout), _)) => timeout.map(|timeout| Instant::now() + timeout),
         Ok((Said::Failed(failure), _)) => return Err(failure),

@@ -8,6 +8,7 @@ use rustix::process::{Pid, Signal};
 use serde::{Deserialize, Serialize};
 
 use super::become_command::{become_command, raise};
+use super::end_tree;
 use super::{Context, ToStage, Work, step};
 use crate::channel::{self, Channel};
 use crate::descriptors;
@@ -37,11 +38,11 @@ impl Zygote {
     ///
     /// # Errors
     /// When no process can be made or its Landlock domain cannot be built; everything later comes over its channel.
-    pub(super) fn open(context: &Context<'_>, init: &Channel) -> Result<Zygote, StartFailure> {
+    pub(super) fn open(context: &Context<'_>, init: &Channel, init_pid: Pid) -> Result<Zygote, StartFailure> {
         // Here, where the stage's own `/proc` stands already.
         let domain = context.domain.ruleset(context.layers).map_err(|failure| super::setup(&failure))?;
         // Only the stage sees whom the limit on processes counts besides.
-        let beside = rlimits::counted_beside(context.layers);
+        let beside = rlimits::counted_beside(context.layers, &end_tree::descendants_of(init_pid));
         let (ours, theirs) = channel::pair().map_err(|error| step("make a channel to a command", &error))?;
         let stage = rustix::process::getpid();
         match fork(0).map_err(|error| step("make a process", &error))? {

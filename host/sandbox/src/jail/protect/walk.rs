@@ -1,6 +1,6 @@
 //! Walking a root once, and later only the folders of it that changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -19,6 +19,8 @@ use super::place::{Place, open_root};
 pub(super) const MAX_DEPTH: usize = 6;
 /// Folders that are kept in view. A larger tree is searched in part, and that is said.
 const MAX_FOLDERS: usize = 20_000;
+/// Folders of a root that the list of protected paths looks into: few, so that no tree is too large for them.
+const AT_THE_TOP: &[&str] = &[git::NAME, ".git/objects", ".git/objects/info", ".config"];
 /// A time stamp younger than this may be shared by a later change: coarse clocks tick every 4 to 10 ms.
 const TICK_NANOSECONDS: i128 = 20_000_000;
 
@@ -74,11 +76,14 @@ impl Tree {
     /// Lists new and changed folders, and gives every protected path that stands in them.
     pub(super) fn look(&mut self, matcher: &Matcher<'_>, policy: &Policy) -> Vec<Protected> {
         let mut found = Vec::new();
-        let mut next: Vec<JailPath> = self.folders.keys().cloned().collect();
+        // Upper folders first, and before all others git's own at the top: whoever fills the tree with folders, before or
+        // during a command, pushes what lies deep out of view, and not what the person works in.
+        let mut next: VecDeque<JailPath> = self.folders.keys().cloned().collect();
+        next.make_contiguous().sort_by_key(JailPath::depth);
         if next.is_empty() {
-            next.push(self.root.clone());
+            next.push_back(self.root.clone());
         }
-        while let Some(folder) = next.pop() {
+        while let Some(folder) = next.pop_front() {
             let place = Place::new(&self.root, self.fd.as_fd());
             let Ok(stat) = place.stat(&folder) else {
                 self.folders.remove(&folder);
@@ -88,7 +93,8 @@ impl Tree {
             if self.folders.get(&folder).is_some_and(|known| known.is_same(stamp)) {
                 continue;
             }
-            if self.folders.len() >= MAX_FOLDERS && !self.folders.contains_key(&folder) {
+            let beyond = self.folders.len() >= MAX_FOLDERS && !self.folders.contains_key(&folder);
+            if beyond && !self.is_at_the_top(&folder) {
                 self.partial = true;
                 continue;
             }
@@ -102,7 +108,11 @@ impl Tree {
                 if let Some(protected) = matcher.matches(&path).or_else(|| git::pointer(policy, &path, *kind)) {
                     found.push(protected);
                 } else if kind.is_dir() && self.is_worth_entering(&path) && !self.folders.contains_key(&path) {
-                    next.push(path);
+                    if self.is_at_the_top(&path) {
+                        next.push_front(path);
+                    } else {
+                        next.push_back(path);
+                    }
                 }
             }
             let names = entries.into_iter().map(|(name, _)| name).collect();
@@ -122,6 +132,12 @@ impl Tree {
             }
             other => other,
         }
+    }
+
+    /// The root itself, and those of its own folders that the list speaks of: always looked at.
+    fn is_at_the_top(&self, path: &JailPath) -> bool {
+        let below = path.as_path().strip_prefix(self.root.as_path()).unwrap_or(Path::new(""));
+        below.as_os_str().is_empty() || AT_THE_TOP.iter().any(|folder| below == Path::new(folder))
     }
 
     fn is_worth_entering(&self, path: &JailPath) -> bool {
