@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 
@@ -11,7 +11,7 @@ use stigmer_policy::JailPath;
 
 /// Names that are tried for what is moved aside, in turn.
 const COUNTED_NAMES: u32 = 1000;
-/// Names that are drawn when all of those are taken.
+/// Names that are drawn when all of those are taken, and for a draft.
 const DRAWN_NAMES: u32 = 8;
 /// Bytes of a name that stay when it is moved aside, so that the longer one still is a name (255 bytes).
 const KEPT_OF_NAME: usize = 200;
@@ -84,35 +84,55 @@ impl<'a> Place<'a> {
 
     /// Writes a file under a name of its own and then gives it `path`'s, all at once.
     pub(super) fn replace(&self, path: &JailPath, content: &[u8], mode: u32) -> io::Result<()> {
-        let (parent, name) = self.parent(path)?;
-        let draft = format!(".stigmer-restore-{}", std::process::id());
-        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        // A leftover of a killed init; whatever it is, only the name goes.
-        let _ = rustix::fs::unlinkat(&parent, &draft, AtFlags::empty());
-        let file = rustix::fs::openat(&parent, &draft, flags, Mode::from_raw_mode(0o600))?;
-        let mut file = std::fs::File::from(file);
-        file.write_all(content)?;
-        rustix::fs::fchmod(&file, Mode::from_raw_mode(mode & 0o777))?;
-        Ok(rustix::fs::renameat(&parent, &draft, &parent, name)?)
+        self.with_rights(&above(path)?, || {
+            let (parent, name) = self.parent(path)?;
+            let (draft, file) = create_draft(&parent)?;
+            let written = write_draft(file, content, mode)
+                .and_then(|()| Ok(rustix::fs::renameat(&parent, &draft, &parent, name)?));
+            if written.is_err() {
+                // Only a leftover, under a name that nothing looks for.
+                let _ = rustix::fs::unlinkat(&parent, &draft, AtFlags::empty());
+            }
+            written
+        })
     }
 
     pub(super) fn make_folder(&self, path: &JailPath, mode: u32) -> io::Result<()> {
-        let (parent, name) = self.parent(path)?;
-        Ok(rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(mode & 0o777))?)
+        self.with_rights(&above(path)?, || {
+            let (parent, name) = self.parent(path)?;
+            Ok(rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(mode & 0o777))?)
+        })
     }
 
     pub(super) fn link(&self, path: &JailPath, target: &OsStr) -> io::Result<()> {
-        let (parent, name) = self.parent(path)?;
-        Ok(rustix::fs::symlinkat(target, &parent, name)?)
+        self.with_rights(&above(path)?, || {
+            let (parent, name) = self.parent(path)?;
+            Ok(rustix::fs::symlinkat(target, &parent, name)?)
+        })
     }
 
-    /// Moves whatever has this name to a free one beside it; gives the new path. A folder that its owner may not write
-    /// to is opened up first: a command makes one to keep what it left there.
+    /// Moves whatever has this name to a free one beside it; gives the new path.
     pub(super) fn set_aside(&self, path: &JailPath) -> io::Result<JailPath> {
-        match self.move_aside(path) {
+        self.with_rights(&above(path)?, || self.move_aside(path))
+    }
+
+    /// Does something in `folder`. When that is not permitted, `folder` and those above it, the root included, are opened
+    /// up and it is tried once more: a command takes rights away to keep what it left there.
+    ///
+    /// What was opened up stays so: which rights it had before the command is not known of a folder that no snapshot
+    /// holds, and what a snapshot holds gets its own back at the end of the restore.
+    pub(super) fn with_rights<T>(&self, folder: &JailPath, act: impl Fn() -> io::Result<T>) -> io::Result<T> {
+        match act() {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                self.open_up(&path.parent().ok_or(io::ErrorKind::InvalidInput)?)?;
-                self.move_aside(path)
+                let mut at = self.root.clone();
+                // One that cannot be opened up may not be what is in the way: the second try says what is.
+                let _ = self.open_up(&at);
+                for component in self.below(folder)?.components() {
+                    let Component::Normal(part) = component else { continue };
+                    at = at.join(Path::new(part)).map_err(|_| io::ErrorKind::InvalidInput)?;
+                    let _ = self.open_up(&at);
+                }
+                act()
             }
             other => other,
         }
@@ -139,11 +159,19 @@ impl<'a> Place<'a> {
 
     /// Lets the owner list, enter and change a folder.
     pub(super) fn open_up(&self, path: &JailPath) -> io::Result<()> {
+        if path == self.root {
+            // Even `.` is not found in a folder that may not be entered.
+            return change_mode(self.fd, |mode| mode | 0o700);
+        }
         let folder = self.open(path, OFlags::PATH | OFlags::DIRECTORY)?;
-        let mode = rustix::fs::fstat(&folder)?.st_mode & 0o7777 | 0o700;
-        // fchmod(2) refuses such a descriptor; its name below /proc leads to the same folder, whatever it is called now.
-        let name = format!("/proc/self/fd/{}", folder.as_raw_fd());
-        Ok(rustix::fs::chmod(name, Mode::from_raw_mode(mode))?)
+        change_mode(folder.as_fd(), |mode| mode | 0o700)
+    }
+
+    /// Gives a folder this mode, whatever it permits now.
+    pub(super) fn set_mode(&self, path: &JailPath, mode: u32) -> io::Result<()> {
+        let open = || self.open(path, OFlags::PATH | OFlags::DIRECTORY);
+        let folder = self.with_rights(&above(path)?, open)?;
+        change_mode(folder.as_fd(), |_| mode)
     }
 
     /// Makes sure that every folder above `path` is a folder; what stands in its place is moved aside.
@@ -153,7 +181,8 @@ impl<'a> Place<'a> {
         for component in self.below(&above)?.components() {
             let Component::Normal(part) = component else { continue };
             at = at.join(Path::new(part)).map_err(|_| io::ErrorKind::InvalidInput)?;
-            match self.open(&at, OFlags::PATH | OFlags::DIRECTORY) {
+            let open = || self.open(&at, OFlags::PATH | OFlags::DIRECTORY);
+            match self.with_rights(&self::above(&at)?, open) {
                 Ok(_) => continue,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(_) => moved.push((at.clone(), self.set_aside(&at)?)),
@@ -168,6 +197,41 @@ impl<'a> Place<'a> {
         let parent = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
         Ok((self.open(&parent, OFlags::PATH | OFlags::DIRECTORY)?, name))
     }
+}
+
+fn above(path: &JailPath) -> io::Result<JailPath> {
+    path.parent().ok_or_else(|| io::ErrorKind::InvalidInput.into())
+}
+
+/// A new file under a name that nobody can take first.
+fn create_draft(folder: &OwnedFd) -> io::Result<(String, OwnedFd)> {
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    for _ in 0..DRAWN_NAMES {
+        let name = format!(".stigmer-restore-{:016x}", draw()?);
+        match rustix::fs::openat(folder, &name, flags, Mode::from_raw_mode(0o600)) {
+            Ok(file) => return Ok((name, file)),
+            Err(rustix::io::Errno::EXIST) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::AlreadyExists, "no free name to write it under"))
+}
+
+fn write_draft(file: OwnedFd, content: &[u8], mode: u32) -> io::Result<()> {
+    let mut file = std::fs::File::from(file);
+    file.write_all(content)?;
+    Ok(rustix::fs::fchmod(&file, Mode::from_raw_mode(mode & 0o7777))?)
+}
+
+fn change_mode(folder: BorrowedFd<'_>, to: impl Fn(u32) -> u32) -> io::Result<()> {
+    let now = rustix::fs::fstat(folder)?.st_mode & 0o7777;
+    let wanted = to(now);
+    if wanted == now {
+        return Ok(());
+    }
+    // fchmod(2) refuses such a descriptor; its name below /proc leads to the same folder, whatever it is called now.
+    let name = format!("/proc/self/fd/{}", folder.as_raw_fd());
+    Ok(rustix::fs::chmod(name, Mode::from_raw_mode(wanted))?)
 }
 
 fn draw() -> io::Result<u64> {

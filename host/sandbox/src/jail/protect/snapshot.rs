@@ -1,6 +1,6 @@
 //! What a protected path held, to compare and put back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io;
 
@@ -13,13 +13,20 @@ use crate::message::{RestoreAction, Restored};
 
 /// Bytes that one protected path may hold in all. More cannot be watched, and that is an error.
 const MAX_BYTES: u64 = 8 << 20;
-/// Names below one protected path.
+/// Names below one protected path, and again as many that were set aside there.
 const MAX_NODES: usize = 2_000;
 
 /// A protected path with all that it holds.
 pub(super) struct Snapshot {
-    path: JailPath,
     nodes: BTreeMap<JailPath, Node>,
+    /// Names in its folders that a restore gave to what it found there; nothing runs them under such a name.
+    aside: BTreeSet<JailPath>,
+}
+
+/// What one restore did.
+struct Done<'a> {
+    restored: &'a mut Vec<Restored>,
+    aside: Vec<JailPath>,
 }
 
 struct Node {
@@ -59,29 +66,32 @@ impl Snapshot {
                 return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it holds too much to be watched"));
             }
         }
-        Ok(Snapshot { path: path.clone(), nodes })
+        Ok(Snapshot { nodes, aside: BTreeSet::new() })
     }
 
-    /// Compares with what is there now, and puts back what differs.
+    /// Compares with what is there now, and puts back what differs. Whatever is on disk, what is put back stays what was
+    /// taken in: another command may still run and write there.
     pub(super) fn restore(&mut self, place: &Place<'_>, restored: &mut Vec<Restored>) {
-        let paths: Vec<JailPath> = self.nodes.keys().cloned().collect();
-        let mut changed = false;
-        for path in paths {
-            let Some(node) = self.nodes.get_mut(&path) else { continue };
-            match node.restore(place, &path, restored) {
-                Ok(same) => changed |= !same,
-                Err(error) => {
-                    let action = RestoreAction::Failed(error.to_string());
-                    restored.push(Restored { path: path.to_string(), action });
-                }
+        let mut done = Done { restored, aside: Vec::new() };
+        for (path, node) in &mut self.nodes {
+            if let Err(error) = node.restore(place, path, &mut done) {
+                // Out of the way at least, where even that fails the one reason says it.
+                let _ = done.set_aside(place, path);
+                done.failed(path, &error);
             }
         }
         for folder in self.folders() {
-            changed |= self.set_new_names_aside(place, &folder, restored);
+            self.remember(&mut done.aside);
+            self.set_new_names_aside(place, &folder, &mut done);
         }
-        // What was set aside belongs to the picture from now on.
-        if changed && let Ok(now) = Snapshot::take(place, &self.path) {
-            self.nodes = now.nodes;
+        self.remember(&mut done.aside);
+        // From the inside out: what stands above may have to be opened up once more.
+        for (path, node) in self.nodes.iter().rev().filter(|(_, node)| node.content == Content::Folder) {
+            if place.stat(path).is_ok_and(|stat| node.differs_in_mode(&stat))
+                && let Err(error) = place.set_mode(path, node.mode)
+            {
+                done.failed(path, &error);
+            }
         }
     }
 
@@ -98,23 +108,60 @@ impl Snapshot {
         self.nodes.iter().filter(|(_, node)| node.content == Content::Folder).map(|(path, _)| path.clone()).collect()
     }
 
-    fn set_new_names_aside(&self, place: &Place<'_>, folder: &JailPath, restored: &mut Vec<Restored>) -> bool {
-        let unchanged = |stat: &Stat| self.nodes.get(folder).is_some_and(|node| node.stamp.is_same(Stamp::of(stat)));
-        if place.stat(folder).is_ok_and(|stat| unchanged(&stat)) {
-            return false;
+    /// More than it has room for is set aside anew each time.
+    fn remember(&mut self, aside: &mut Vec<JailPath>) {
+        let room = MAX_NODES.saturating_sub(self.aside.len());
+        let inside = aside.drain(..).filter(|path| path.parent().is_some_and(|above| self.nodes.contains_key(&above)));
+        self.aside.extend(inside.take(room));
+    }
+
+    fn set_new_names_aside(&mut self, place: &Place<'_>, folder: &JailPath, done: &mut Done<'_>) {
+        // Taken before the names are: whatever comes later changes it.
+        let Ok(now) = place.stat(folder).map(|stat| Stamp::of(&stat)) else { return };
+        if self.nodes.get(folder).is_some_and(|node| node.stamp.is_same(now)) {
+            return;
         }
-        for name in place.names(folder).unwrap_or_default() {
-            let Ok(path) = folder.join(std::path::Path::new(&name)) else { continue };
-            if self.nodes.contains_key(&path) {
+        let names = match place.with_rights(folder, || place.names(folder)) {
+            Ok(names) => names,
+            Err(error) => return done.failed(folder, &error),
+        };
+        let present: BTreeSet<JailPath> =
+            names.iter().filter_map(|name| folder.join(std::path::Path::new(name)).ok()).collect();
+        self.aside.retain(|path| present.contains(path) || path.parent().as_ref() != Some(folder));
+        let mut all_known = present.len() == names.len();
+        for path in present {
+            if self.nodes.contains_key(&path) || self.aside.contains(&path) {
                 continue;
             }
-            let action = match place.set_aside(&path) {
-                Ok(aside) => RestoreAction::Quarantined(aside.to_string()),
-                Err(error) => RestoreAction::Failed(error.to_string()),
-            };
-            restored.push(Restored { path: path.to_string(), action });
+            all_known = false;
+            if let Err(error) = done.set_aside(place, &path) {
+                done.failed(&path, &error);
+            }
         }
-        true
+        if all_known && let Some(node) = self.nodes.get_mut(folder) {
+            node.stamp = now;
+        }
+    }
+}
+
+impl Done<'_> {
+    fn set_aside(&mut self, place: &Place<'_>, path: &JailPath) -> io::Result<()> {
+        let to = place.set_aside(path)?;
+        self.moved(path, to);
+        Ok(())
+    }
+
+    fn moved(&mut self, from: &JailPath, to: JailPath) {
+        self.note(from, RestoreAction::Quarantined(to.to_string()));
+        self.aside.push(to);
+    }
+
+    fn failed(&mut self, path: &JailPath, error: &io::Error) {
+        self.note(path, RestoreAction::Failed(error.to_string()));
+    }
+
+    fn note(&mut self, path: &JailPath, action: RestoreAction) {
+        self.restored.push(Restored { path: path.to_string(), action });
     }
 }
 
@@ -129,66 +176,66 @@ impl Node {
         Ok(Node { stamp: Stamp::of(&stat), mode: stat.st_mode & 0o7777, content })
     }
 
-    /// True when nothing had changed.
-    fn restore(&mut self, place: &Place<'_>, path: &JailPath, restored: &mut Vec<Restored>) -> io::Result<bool> {
-        let now = place.stat(path).ok();
+    fn restore(&mut self, place: &Place<'_>, path: &JailPath, done: &mut Done<'_>) -> io::Result<()> {
+        let above = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+        let now = place.with_rights(&above, || place.stat(path)).ok();
         // A file is read each time: a shared mapping changes it without touching its times (always on tmpfs, elsewhere
         // while the page waits to be written).
         let by_stamp = !matches!(self.content, Content::File(_));
         if by_stamp && now.as_ref().is_some_and(|stat| self.stamp.is_same(Stamp::of(stat))) {
-            return Ok(true);
+            return Ok(());
         }
         if let Some(stat) = now {
             match Node::read(place, path, stat) {
-                Ok(node) if node.content == self.content && node.mode == self.mode => {
+                Ok(node) if node.content == self.content && !self.differs_in_mode(&stat) => {
                     // A folder keeps its old stamp: what is new in it is still to be looked at.
                     if node.content != Content::Folder {
                         self.stamp = node.stamp;
                     }
-                    return Ok(true);
+                    return Ok(());
                 }
                 // A folder with another mode, or names: the names are looked at one by one.
                 Ok(node) if node.content == Content::Folder && self.content == Content::Folder => {}
-                _ if self.content == Content::Other => return Ok(false),
                 _ => {
-                    if !matches!(
-                        (&self.content, FileType::from_raw_mode(stat.st_mode)),
-                        (Content::File(_), FileType::RegularFile)
-                    ) {
-                        note_aside(path, &place.set_aside(path)?, restored);
+                    let kind = FileType::from_raw_mode(stat.st_mode);
+                    if !matches!((&self.content, kind), (Content::File(_), FileType::RegularFile)) {
+                        done.set_aside(place, path)?;
                     }
                 }
             }
         }
-        self.put_back(place, path, restored)?;
-        Ok(false)
+        self.put_back(place, path, done)
     }
 
-    fn put_back(&self, place: &Place<'_>, path: &JailPath, restored: &mut Vec<Restored>) -> io::Result<()> {
+    /// Of what is never put back the mode does not matter.
+    fn differs_in_mode(&self, stat: &Stat) -> bool {
+        self.content != Content::Other && stat.st_mode & 0o7777 != self.mode
+    }
+
+    fn put_back(&self, place: &Place<'_>, path: &JailPath, done: &mut Done<'_>) -> io::Result<()> {
+        if self.content == Content::Other {
+            return Ok(());
+        }
         let mut moved = Vec::new();
         let outcome = place.folders_above(path, &mut moved);
         for (from, to) in moved {
-            note_aside(&from, &to, restored);
+            done.moved(&from, to);
         }
         outcome?;
         match &self.content {
             Content::Folder => match place.stat(path) {
-                Ok(stat) if stat.st_mode & 0o7777 == self.mode => return Ok(()),
-                Ok(_) => {
-                    let folder = place.open(path, rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::DIRECTORY)?;
-                    rustix::fs::fchmod(folder, rustix::fs::Mode::from_raw_mode(self.mode))?;
-                }
+                Ok(stat) if !self.differs_in_mode(&stat) => return Ok(()),
+                Ok(_) => place.set_mode(path, self.mode)?,
                 Err(_) => place.make_folder(path, self.mode)?,
             },
             Content::File(content) => place.replace(path, content, self.mode)?,
             Content::Link(target) => place.link(path, target)?,
             Content::Other => return Ok(()),
         }
-        restored.push(Restored { path: path.to_string(), action: RestoreAction::PutBack });
+        done.note(path, RestoreAction::PutBack);
         Ok(())
     }
 }
 
-fn note_aside(from: &JailPath, to: &JailPath, restored: &mut Vec<Restored>) {
-    restored.push(Restored { path: from.to_string(), action: RestoreAction::Quarantined(to.to_string()) });
-}
+#[cfg(test)]
+mod tests;
