@@ -146,3 +146,10 @@ fn exec(executable: &OwnedFd, setup: &RunnerSetup) -> Result<std::convert::Infal
     };
     Err(std::io::Error::last_os_error()).step(Layer::Stage, "start the runner's program")
 }
+
+/// The first of several descriptors, and the others.
+pub(super) fn split_first(descriptors: Vec<OwnedFd>) -> Option<(OwnedFd, Vec<OwnedFd>)> {
+    let mut descriptors = descriptors.into_iter();
+    let first = descriptors.next()?;
+    Some((first, descriptors.collect()))
+}

@@ -133,7 +133,7 @@ impl Init<'_> {
             ToInit::RestartRunner => {
                 self.end_runner();
                 // The executable stays; the stream and the code are new.
-                if let (Some(handed), Some((rpc, code))) = (self.handed.as_mut(), split_first(descriptors)) {
+                if let (Some(handed), Some((rpc, code))) = (self.handed.as_mut(), runner::split_first(descriptors)) {
                     (handed.rpc, handed.code) = (rpc, code);
                 }
                 self.start_runner();
@@ -396,10 +396,4 @@ fn ended(status: WaitStatus) -> Ended {
         (None, Some(signal)) => Ended::Signal(signal),
         (None, None) => Ended::Lost,
     }
-}
-
-fn split_first(descriptors: Vec<OwnedFd>) -> Option<(OwnedFd, Vec<OwnedFd>)> {
-    let mut descriptors = descriptors.into_iter();
-    let first = descriptors.next()?;
-    Some((first, descriptors.collect()))
 }
