@@ -27,6 +27,9 @@ const MAX_ANSWER: usize = 64 << 20;
 /// How long a daemon is waited for that listens and says nothing.
 const SILENCE: Duration = Duration::from_secs(2);
 
+/// Between two looks at a daemon that is on its way out.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(2);
+
 /// Most bytes of a lock file: a process id and a line end.
 const MAX_LOCK: u64 = 32;
 
@@ -57,6 +60,27 @@ pub(crate) fn socket(stigmer_home: &Path) -> PathBuf {
 /// # Errors
 /// When somebody else listens there, who is named: whoever is no daemon of this folder is neither asked nor signalled.
 pub(crate) fn listener(socket: &Path) -> Result<Option<rustix::process::Pid>, Failure> {
+    match look(socket)? {
+        Seen::Nobody => Ok(None),
+        Seen::Daemon(pid) => Ok(Some(pid)),
+        Seen::Other { pid, .. } => Err(stranger(socket, pid)),
+    }
+}
+
+/// Who listens at a socket.
+enum Seen {
+    Nobody,
+    /// The daemon of its folder.
+    Daemon(rustix::process::Pid),
+    /// One that has not the folder's lock. `named`: the lock file speaks of it, as of a daemon that was killed, whose
+    /// lock the kernel has taken away and whose socket it has not yet.
+    Other {
+        pid: rustix::process::Pid,
+        named: bool,
+    },
+}
+
+fn look(socket: &Path) -> Result<Seen, Failure> {
     let bytes = socket.as_os_str().len();
     if bytes > MAX_SOCKET_PATH {
         let error = anyhow::anyhow!(
@@ -78,20 +102,11 @@ pub(crate) fn listener(socket: &Path) -> Result<Option<rustix::process::Pid>, Fa
                 );
                 return Err(Failure::ours(error).hint(Some("name another folder by STIGMER_HOME".to_owned())));
             }
-            if !holds_the_lock(socket, peer.pid) {
-                let error = anyhow::anyhow!(
-                    "`{}` is held by `{}` (pid {}), which is no daemon of this folder",
-                    socket.display(),
-                    program(peer.pid),
-                    peer.pid.as_raw_nonzero()
-                );
-                let hint = "end it, or name another folder by STIGMER_HOME";
-                return Err(Failure::ours(error).hint(Some(hint.to_owned())));
-            }
-            Ok(Some(peer.pid))
+            let (taken, named) = lock_of(socket, peer.pid);
+            Ok(if taken && named { Seen::Daemon(peer.pid) } else { Seen::Other { pid: peer.pid, named } })
         }
         Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused) => {
-            Ok(None)
+            Ok(Seen::Nobody)
         }
         Err(error) => Err(Failure::ours(
             anyhow::Error::from(error).context(format!("could not connect to `{}`", socket.display())),
@@ -107,11 +122,14 @@ pub(crate) fn listener(socket: &Path) -> Result<Option<rustix::process::Pid>, Fa
 pub(crate) fn living(socket: &Path) -> Result<Option<rustix::process::Pid>, Failure> {
     let end = Instant::now() + SILENCE;
     loop {
-        let Some(pid) = listener(socket)? else { return Ok(None) };
-        if speaks(socket, end) || Instant::now() >= end {
-            return Ok(Some(pid));
+        let late = Instant::now() >= end;
+        match look(socket)? {
+            Seen::Nobody => return Ok(None),
+            Seen::Daemon(pid) if speaks(socket, end) || late => return Ok(Some(pid)),
+            // On its way out: the next look finds nobody.
+            Seen::Daemon(_) | Seen::Other { named: true, .. } if !late => std::thread::sleep(BETWEEN_LOOKS),
+            Seen::Daemon(pid) | Seen::Other { pid, .. } => return Err(stranger(socket, pid)),
         }
-        std::thread::yield_now();
     }
 }
 
@@ -129,14 +147,25 @@ fn speaks(socket: &Path, end: Instant) -> bool {
     ask().is_ok()
 }
 
-/// Whether `pid` is the daemon of the socket's folder: its lock is taken (flock(2)), and by nobody else.
+fn stranger(socket: &Path, pid: rustix::process::Pid) -> Failure {
+    let error = anyhow::anyhow!(
+        "`{}` is held by `{}` (pid {}), which is no daemon of this folder",
+        socket.display(),
+        program(pid),
+        pid.as_raw_nonzero()
+    );
+    Failure::ours(error).hint(Some("end it, or name another folder by STIGMER_HOME".to_owned()))
+}
+
+/// Whether the lock of the socket's folder is taken (flock(2)), and whether its file names `pid`: both are true of the
+/// folder's daemon alone.
 #[expect(clippy::disallowed_methods, reason = "the lock in the person's own folder")]
-fn holds_the_lock(socket: &Path, pid: rustix::process::Pid) -> bool {
+fn lock_of(socket: &Path, pid: rustix::process::Pid) -> (bool, bool) {
     use rustix::fs::{FlockOperation, flock};
-    let Ok(lock) = std::fs::File::open(socket.with_file_name("daemon.lock")) else { return false };
+    let Ok(lock) = std::fs::File::open(socket.with_file_name("daemon.lock")) else { return (false, false) };
     let taken = flock(&lock, FlockOperation::NonBlockingLockShared) == Err(rustix::io::Errno::WOULDBLOCK);
     let written = std::io::read_to_string(lock.take(MAX_LOCK)).unwrap_or_default();
-    taken && written.trim() == pid.as_raw_nonzero().to_string()
+    (taken, written.trim() == pid.as_raw_nonzero().to_string())
 }
 
 /// Name of a process, for people; `?` when it is gone.

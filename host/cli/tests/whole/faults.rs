@@ -67,6 +67,29 @@ fn whoever_else_holds_the_socket_is_named_and_left_alone() {
 }
 
 #[test]
+fn a_daemon_whose_lock_is_gone_before_its_socket_is_waited_for() {
+    let world = World::new();
+    std::fs::create_dir(world.stigmer_home()).unwrap();
+    // What the kernel leaves for a moment of one that was killed: its number, no lock, and a socket that still takes.
+    world.write("home/.stigmer/daemon.lock", &std::process::id().to_string());
+    let held = UnixListener::bind(world.stigmer_home().join("daemon.sock")).unwrap();
+    let start = std::thread::scope(|scope| {
+        let leaving = scope.spawn(move || {
+            // Closed once the start has come to it, and not before.
+            drop(held.accept().unwrap());
+            drop(held);
+        });
+        let said = world.run(&["local", "start", "--sandbox", "filesystem"]);
+        leaving.join().unwrap();
+        said
+    });
+    assert_eq!(start.code, 0, "{}", start.err);
+    assert!(alive(daemon(&world)));
+    assert_eq!(world.run(&["local", "stop"]).out, "stopped\n");
+    nothing_is_left(&world);
+}
+
+#[test]
 fn after_a_killed_daemon_the_next_starts_and_a_recycled_pid_is_not_signalled() {
     let world = World::new();
     world.start();

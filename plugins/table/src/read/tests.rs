@@ -114,8 +114,8 @@ fn what_is_not_a_table_says_so() {
         (b"\xFF\xFEa\0".as_slice(), "UTF-16"),
         (b"\x7fELF\0\0", "binary"),
         (b"[{\"a\":1}]", "JSON array"),
-        (b"{\"a\":1}\n{\"a\":", "row 2: not a JSON object on one line"),
-        (b"{\"a\":1}\n[1]\n", "row 2: not a JSON object on one line"),
+        (b"{\"a\":1}\n{\"a\":", "row 2: line 2 of the file, column 5, is not a JSON object"),
+        (b"{\"a\":1}\n[1]\n", "row 2: line 2 of the file, column 0, is not a JSON object"),
     ] {
         let error = read_with(bytes, &Options::default()).err().unwrap().to_string();
         assert!(error.contains(want), "{error} lacks {want}");
