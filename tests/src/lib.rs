@@ -11,3 +11,4 @@ pub mod hostile;
 pub mod model_server;
 pub mod processes;
 pub mod product;
+pub mod waiting;

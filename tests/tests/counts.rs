@@ -5,12 +5,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use stigmer_policy::Level;
 use stigmer_tests::processes::{descendants, marked};
 use stigmer_tests::product::{Product, level_flags, say, show};
+use stigmer_tests::waiting::until;
 
 /// Within this time everything must be given back after a client was told of the end.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -133,7 +134,7 @@ fn everything(product: &Product, level: Level, marker: &str) {
     let call = format!("tool = \"execute\"\nargs = {{ command = \"touch began; sh -c 'sleep 60' {marker}\" }}");
     let mut cancelled = run(&script(&home, "long.toml", &call, "equals = \"never\""), &[]);
     let child = cancelled.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
-    until("the command begins", || began.exists());
+    until(PATIENCE, "the command begins", || began.exists());
     let pid = Pid::from_raw(i32::try_from(child.id()).expect("a process id")).expect("a process id");
     kill_process(pid, Signal::INT).expect("our own child");
     let output = child.wait_with_output().expect("it ends");
@@ -141,14 +142,6 @@ fn everything(product: &Product, level: Level, marker: &str) {
     let called = product.plugin(level, "plugin_types", "plugin_types_add", "{\"a\":1,\"b\":2}");
     assert!(called.status.success(), "{}", show(&called));
     assert!(product.exec(level, &leaves).status.success());
-}
-
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < PATIENCE, "{what}");
-        std::thread::yield_now();
-    }
 }
 
 #[test]
@@ -168,7 +161,7 @@ fn what_was_taken_of_the_machine_is_given_back() {
             everything(&product, level, &marker);
         }
         // A client that has just gone, `status` among them, still has its connection for a moment.
-        until(&format!("at {} there was {before_work:?}, and then more", level.name()), || {
+        until(PATIENCE, &format!("at {} there was {before_work:?}, and then more", level.name()), || {
             let now = Counts::of(&product, daemon);
             before_work.forget_transient(&now);
             now == before_work
@@ -181,7 +174,7 @@ fn what_was_taken_of_the_machine_is_given_back() {
         assert!(stopped.status.success(), "{}", show(&stopped));
         assert_eq!(names(&product.home().join(".stigmer/run").display().to_string()), Vec::<std::ffi::OsString>::new());
         assert_eq!(marked(&product.home().join(".stigmer").display().to_string()), Vec::<i32>::new());
-        until("the daemon is gone", || names(&format!("/proc/{daemon}/fd")).is_empty());
+        until(PATIENCE, "the daemon is gone", || names(&format!("/proc/{daemon}/fd")).is_empty());
         assert_eq!(mounts(), before, "mounts at {}", level.name());
     }
 }

@@ -5,11 +5,12 @@
 
 use std::path::Path;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use stigmer_policy::Level;
 use stigmer_tests::product::{Product, has_program, level_flags, show};
+use stigmer_tests::waiting::until;
 
 /// Within this time everything must be there, or gone.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -19,21 +20,13 @@ const FOLDERS: usize = 20_100;
 const PLANT: &str = "echo EVIL > .envrc; git init -q r; printf EVIL > r/.git/hooks/pre-commit; chmod 755 \
                      r/.git/hooks/pre-commit; touch planted; sleep 60";
 
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < PATIENCE, "{what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
 fn is_evil(path: &Path) -> bool {
     std::fs::read_to_string(path).is_ok_and(|text| text.contains("EVIL"))
 }
 
 fn nothing_planted(product: &Product, level: Level) {
     let (envrc, hook) = (product.workspace().join(".envrc"), product.workspace().join("r/.git/hooks/pre-commit"));
-    until(&format!("what was planted is undone at {}", level.name()), || !is_evil(&envrc) && !is_evil(&hook));
+    until(PATIENCE, &format!("what was planted is undone at {}", level.name()), || !is_evil(&envrc) && !is_evil(&hook));
 }
 
 #[test]
@@ -50,7 +43,7 @@ fn a_killed_command_line_leaves_nothing_planted() {
         let mut child =
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts");
         let planted = product.workspace().join("planted");
-        until("it is planted", || planted.exists());
+        until(PATIENCE, "it is planted", || planted.exists());
         assert!(is_evil(&product.workspace().join(".envrc")), "the twin: it was there");
         kill_process(Pid::from_child(&child), Signal::KILL).expect("our own child");
         let _ = child.wait();
@@ -79,7 +72,7 @@ fn an_execution_that_is_cut_off_leaves_nothing_planted() {
         let mut command = product.command(&arguments);
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
         let planted = product.workspace().join("planted");
-        until("it is planted", || planted.exists());
+        until(PATIENCE, "it is planted", || planted.exists());
         let stopped = product.run(&["local", "stop"], b"");
         assert!(stopped.status.success(), "{}", show(&stopped));
         let _ = child.wait_with_output();

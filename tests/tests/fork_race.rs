@@ -6,13 +6,14 @@
 use std::io::Read;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use stigmer_policy::Level;
 use stigmer_tests::chance::rounds;
 use stigmer_tests::processes::{kill, marked};
 use stigmer_tests::product::{Product, level_flags};
+use stigmer_tests::waiting::until;
 
 /// Within this time everything must be gone.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -61,14 +62,6 @@ fn hops(workspace: &Path) -> u64 {
     std::fs::metadata(workspace.join("hops")).map_or(0, |file| file.len())
 }
 
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < PATIENCE, "{what}");
-        std::thread::yield_now();
-    }
-}
-
 #[test]
 fn of_a_command_that_forks_away_nothing_is_left_and_nobody_outside_is_hurt() {
     for level in [Level::Full, Level::Base] {
@@ -87,7 +80,7 @@ fn of_a_command_that_forks_away_nothing_is_left_and_nobody_outside_is_hurt() {
             let mut child = start(&product, level, &marker, end);
             // Many have come and gone before the end.
             let enough = before + RACERS as u64 * 2;
-            until(&format!("{what}: nobody forks"), || hops(&workspace) > enough);
+            until(PATIENCE, &format!("{what}: nobody forks"), || hops(&workspace) > enough);
             let pid = i32::try_from(child.id()).expect("a process id");
             match end {
                 End::Deadline => {}
@@ -103,7 +96,7 @@ fn of_a_command_that_forks_away_nothing_is_left_and_nobody_outside_is_hurt() {
                 End::Signal => assert_eq!(status.code(), Some(128 + 15), "{what}"),
                 // Nobody is left to wait for: what the caller started notices by itself.
                 End::KilledCaller => {
-                    until(&format!("{what}: it lives on"), || (0..LOOKS).all(|_| marked(&marker).is_empty()))
+                    until(PATIENCE, &format!("{what}: it lives on"), || (0..LOOKS).all(|_| marked(&marker).is_empty()))
                 }
             }
             let after = hops(&workspace);

@@ -4,23 +4,16 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use stigmer_policy::Level;
 use stigmer_tests::processes::marked;
 use stigmer_tests::product::{Product, level_flags, show};
+use stigmer_tests::waiting::until;
 
 /// Within this time everything must be there, or gone.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < PATIENCE, "{what}");
-        std::thread::yield_now();
-    }
-}
 
 fn run(product: &Product, level: Level, name: &str, script: &str, message: &str) -> Child {
     let file = product.home().join(name);
@@ -66,7 +59,7 @@ fn ctrl_c_during_a_run_cancels_and_leaves_no_process() {
         );
         let child = run(&product, level, "long.toml", &script, "wait");
         let began = product.workspace().join("began");
-        until("the command begins", || began.exists() && marked(&marker).len() >= 2);
+        until(PATIENCE, "the command begins", || began.exists() && marked(&marker).len() >= 2);
         let pid = Pid::from_raw(i32::try_from(child.id()).expect("a process id")).expect("a process id");
         kill_process(pid, Signal::INT).expect("our own child");
         let output = child.wait_with_output().expect("it ends");

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Write;
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use stigmer_policy::Level;
 use stigmer_tests::processes::{descendants, kill};
 use stigmer_tests::product::{Product, level_flags, show};
+use stigmer_tests::waiting::until;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 /// More than any buffer between the caller and the file.
@@ -34,14 +35,6 @@ fn drafts(product: &Product) -> BTreeMap<OsString, u64> {
     drafts.map(|entry| (entry.file_name(), entry.metadata().map_or(0, |it| it.len()))).collect()
 }
 
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < PATIENCE, "{what}");
-        std::thread::yield_now();
-    }
-}
-
 /// A put that has written a part and waits for the rest.
 fn half(product: &Product, level: Level, path: &str) -> Child {
     let before = drafts(product);
@@ -49,7 +42,7 @@ fn half(product: &Product, level: Level, path: &str) -> Child {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts");
     child.stdin.as_mut().expect("a pipe").write_all(&vec![b'x'; PART]).expect("it reads");
     let written = |(name, bytes): (&OsString, &u64)| !before.contains_key(name) && *bytes > PART as u64 / 2;
-    until("a part is written", || drafts(product).iter().any(written));
+    until(PATIENCE, "a part is written", || drafts(product).iter().any(written));
     child
 }
 

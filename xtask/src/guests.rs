@@ -177,5 +177,5 @@ fn skills(guests: &Guests, names: &[String]) -> Result<()> {
 
 /// Whether tests should run their long loops in full, for the children of this process.
 pub(crate) fn long_variable(long: bool) -> Option<(&'static str, &'static str)> {
-    (long || env::var_os("STIGMER_TEST_LONG").is_some()).then_some(("STIGMER_TEST_LONG", "1"))
+    (long || env::var_os("STIGMER_LONG").is_some_and(|value| value == *"1")).then_some(("STIGMER_LONG", "1"))
 }

@@ -129,6 +129,12 @@ pub(crate) fn environment_key(context: &Context, provider: &str) -> Result<Optio
     Ok(None)
 }
 
+/// Whether the environment has a key for a provider whose address `key` says.
+pub(crate) fn has_key_at(context: &Context, key: Key) -> Result<bool, Failure> {
+    let mut there = PROVIDERS.iter().filter(|name| address_of(Some(name)) == Some(key));
+    there.try_fold(false, |found, name| Ok(found || environment_key(context, name)?.is_some()))
+}
+
 /// The key in the environment, in the keyring, or from `secret_command`; `None` when none of them has it.
 pub(crate) fn stored_key(
     context: &Context,

@@ -165,7 +165,10 @@ impl Jail for Standing {
             }
             match self.said() {
                 Some(Ok(FromInit::RunnerEnded(ended))) => return JailEvent::RunnerEnded(words(ended)),
-                Some(Ok(FromInit::Restored(restored))) => say(&restored),
+                Some(Ok(FromInit::Restored(restored))) => {
+                    say(&restored);
+                    continue;
+                }
                 // Commands are the runner's business; init tells it of them.
                 Some(Ok(_)) => continue,
                 // Nothing more will come but its end.

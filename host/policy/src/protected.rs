@@ -96,6 +96,20 @@ impl<'a> Matcher<'a> {
             })
         })
     }
+
+    /// As [`is_anchor()`].
+    #[must_use]
+    pub fn is_anchor(&self, path: &JailPath) -> bool {
+        if self.policy.roots.iter().any(|root| root.path.is_within(path)) {
+            return true;
+        }
+        roots_of(self.policy, path).any(|below| {
+            let names = names(below);
+            let leads =
+                |wanted: &Vec<String>| (1..wanted.len()).any(|length| ends_with_git_aware(&names, &wanted[..length]));
+            self.wanted.iter().any(leads)
+        })
+    }
 }
 
 /// Whether `path` is protected by `policy`, and by which pattern.
@@ -111,16 +125,7 @@ pub fn matches(policy: &Policy, path: &JailPath) -> Option<Protected> {
 /// it and asks [`matches()`] of what it finds, or takes [`anchors`] of a walk done before.
 #[must_use]
 pub fn is_anchor(policy: &Policy, path: &JailPath) -> bool {
-    if policy.roots.iter().any(|root| root.path.is_within(path)) {
-        return true;
-    }
-    roots_of(policy, path).any(|below| {
-        let names = names(below);
-        policy.protected.iter().any(|pattern| {
-            let wanted = names_of(pattern);
-            (1..wanted.len()).any(|length| ends_with_git_aware(&names, &wanted[..length]))
-        })
-    })
+    Matcher::new(policy).is_anchor(path)
 }
 
 /// Whether `path` names a repository (`.git`, in any case or Unicode form) whose config or hooks `policy` protects.

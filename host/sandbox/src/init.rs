@@ -60,12 +60,9 @@ pub(crate) fn run_born(birth: Birth, control: OwnedFd, jobs: JobTable) -> ! {
         if birth == Birth::Outside {
             match fork(0) {
                 Ok(Side::Parent(inner)) => outer(inner),
-                Ok(Side::Child) => {}
+                Ok(Side::Child) => die_with_parent(),
                 Err(error) => fail(&control, step("make init's process", &error)),
             }
-        }
-        if birth == Birth::Outside {
-            die_with_parent();
         }
     }
     inner(&control, &setup, &layers, descriptors, jobs)

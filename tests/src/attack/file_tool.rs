@@ -10,6 +10,7 @@ use stigmer_policy::{JailPath, Policy};
 use stigmer_sandbox::files::{GrepOptions, PutOptions, ReadOptions, Roots};
 
 use super::{CANARY, Step};
+use crate::chance::rounds;
 
 /// Rounds of a race.
 const ROUNDS: usize = 1_000;
@@ -118,8 +119,9 @@ impl FileTool<'_> {
         std::thread::scope(|scope| {
             scope.spawn(|| exchange(&one, &other, &done, &swaps));
             let _end = EndAtDrop(&done);
-            for round in 0..rounds() * MOST_TIMES {
-                if round >= rounds() && worked > 0 && refused > 0 {
+            let rounds = rounds(ROUNDS, LONG_ROUNDS);
+            for round in 0..rounds * MOST_TIMES {
+                if round >= rounds && worked > 0 && refused > 0 {
                     break;
                 }
                 let before = swaps.load(Ordering::Relaxed);
@@ -166,8 +168,4 @@ impl Drop for EndAtDrop<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
-}
-
-fn rounds() -> usize {
-    if std::env::var_os("STIGMER_LONG").is_some_and(|value| value == *"1") { LONG_ROUNDS } else { ROUNDS }
 }

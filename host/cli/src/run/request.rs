@@ -175,11 +175,7 @@ impl Known {
     /// has no key of its own: a key that was given with one address is not meant for another.
     fn take_over(&self, context: &mut Context) -> Result<(), Failure> {
         for (key, url) in &self.endpoints {
-            let mut own_key = false;
-            for name in providers_at(*key) {
-                own_key |= provider::environment_key(context, name)?.is_some();
-            }
-            if context.settings.get(*key).is_none() && !own_key {
+            if context.settings.get(*key).is_none() && !provider::has_key_at(context, *key)? {
                 context.settings.set(*key, url.clone(), Origin::Default);
             }
         }
@@ -195,16 +191,6 @@ impl Known {
             context.settings.set(Key::Model, model.clone(), Origin::Default);
         }
         Ok(())
-    }
-}
-
-/// The providers that a setting says the address of.
-fn providers_at(key: Key) -> &'static [&'static str] {
-    match key {
-        Key::OllamaUrl => &["ollama"],
-        Key::AnthropicUrl => &["anthropic"],
-        Key::OpenAiUrl => &["openai", "openai-compatible"],
-        _ => &[],
     }
 }
 

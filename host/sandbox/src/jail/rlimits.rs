@@ -38,12 +38,13 @@ fn lower(resource: Resource, value: u64) -> io::Result<()> {
 /// limit. `ours`, the processes of this execution, are not counted: else commands beside each other would raise each
 /// other's limit. For a process that sees the host's `/proc`; tasks of the same user that are not in there (in a container
 /// beside ours) are missed, and leave the command less room than its limit says; those that end after this leave it more.
-pub(crate) fn counted_beside(layers: &Layers, ours: &[i32]) -> u32 {
+pub(crate) fn counted_beside(layers: &Layers, ours: impl FnOnce() -> Vec<i32>) -> u32 {
     let uid = rustix::process::getuid();
     if layers.needs_namespaces() || uid.is_root() {
         return 0;
     }
     let Ok(entries) = std::fs::read_dir("/proc") else { return 0 };
+    let ours = ours();
     let tasks = entries.flatten().filter_map(|entry| {
         let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
         if ours.contains(&pid) {

@@ -140,7 +140,7 @@ fn bound(limits: &mut Limits, set: &mut Set, layers: &Layers) {
     set.scene.most_processes = match layers.level() {
         Level::Full => PROCESSES + FIRST_PIDS,
         // What the person runs besides counts against it; some of that may end meanwhile and make room.
-        Level::Base | Level::Filesystem => PROCESSES + rlimits::counted_beside(layers, &[]) + 1,
+        Level::Base | Level::Filesystem => PROCESSES + rlimits::counted_beside(layers, Vec::new) + 1,
     };
 }
 

@@ -42,7 +42,7 @@ impl Zygote {
         // Here, where the stage's own `/proc` stands already.
         let domain = context.domain.ruleset(context.layers).map_err(|failure| super::setup(&failure))?;
         // Only the stage sees whom the limit on processes counts besides.
-        let beside = rlimits::counted_beside(context.layers, &end_tree::descendants_of(init_pid));
+        let beside = rlimits::counted_beside(context.layers, || end_tree::descendants_of(init_pid));
         let (ours, theirs) = channel::pair().map_err(|error| step("make a channel to a command", &error))?;
         let stage = rustix::process::getpid();
         match fork(0).map_err(|error| step("make a process", &error))? {

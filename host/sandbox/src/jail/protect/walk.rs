@@ -19,8 +19,6 @@ use super::place::{Place, open_root};
 pub(super) const MAX_DEPTH: usize = 6;
 /// Folders that are kept in view. A larger tree is searched in part, and that is said.
 const MAX_FOLDERS: usize = 20_000;
-/// Folders of a root that the list of protected paths looks into: few, so that no tree is too large for them.
-const AT_THE_TOP: &[&str] = &[git::NAME, ".git/objects", ".git/objects/info", ".config"];
 /// A time stamp younger than this may be shared by a later change: coarse clocks tick every 4 to 10 ms.
 const TICK_NANOSECONDS: i128 = 20_000_000;
 
@@ -79,7 +77,7 @@ impl Tree {
         // Upper folders first, and before all others git's own at the top: whoever fills the tree with folders, before or
         // during a command, pushes what lies deep out of view, and not what the person works in.
         let mut next: VecDeque<JailPath> = self.folders.keys().cloned().collect();
-        next.make_contiguous().sort_by_key(JailPath::depth);
+        next.make_contiguous().sort_by_cached_key(JailPath::depth);
         if next.is_empty() {
             next.push_back(self.root.clone());
         }
@@ -94,7 +92,7 @@ impl Tree {
                 continue;
             }
             let beyond = self.folders.len() >= MAX_FOLDERS && !self.folders.contains_key(&folder);
-            if beyond && !self.is_at_the_top(&folder) {
+            if beyond && !self.is_at_the_top(matcher, &folder) {
                 self.partial = true;
                 continue;
             }
@@ -108,7 +106,7 @@ impl Tree {
                 if let Some(protected) = matcher.matches(&path).or_else(|| git::pointer(policy, &path, *kind)) {
                     found.push(protected);
                 } else if kind.is_dir() && self.is_worth_entering(&path) && !self.folders.contains_key(&path) {
-                    if self.is_at_the_top(&path) {
+                    if self.is_at_the_top(matcher, &path) {
                         next.push_front(path);
                     } else {
                         next.push_back(path);
@@ -134,10 +132,18 @@ impl Tree {
         }
     }
 
-    /// The root itself, and those of its own folders that the list speaks of: always looked at.
-    fn is_at_the_top(&self, path: &JailPath) -> bool {
-        let below = path.as_path().strip_prefix(self.root.as_path()).unwrap_or(Path::new(""));
-        below.as_os_str().is_empty() || AT_THE_TOP.iter().any(|folder| below == Path::new(folder))
+    /// Whether each folder from the root down to `path` is one that a pattern leads through: the root, `.git`,
+    /// `.git/objects`. There are no more of them than patterns have names, so they are always looked at.
+    fn is_at_the_top(&self, matcher: &Matcher<'_>, path: &JailPath) -> bool {
+        let Some(below) = path.below(&self.root) else { return false };
+        let mut at = self.root.clone();
+        below.components().all(|part| {
+            let next = at.join(Path::new(part.as_os_str()));
+            next.is_ok_and(|next| {
+                at = next;
+                matcher.is_anchor(&at)
+            })
+        })
     }
 
     fn is_worth_entering(&self, path: &JailPath) -> bool {
